@@ -1,0 +1,4 @@
+package ledger
+
+// Log is one Merkle log.
+type Log struct{}
