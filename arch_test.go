@@ -1,0 +1,113 @@
+package vigil_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "vigil"
+
+// architecture holds, for each package, the packages of this module that it may
+// import. A package that is not listed fails the test, so that a new one is a
+// decision which somebody wrote down here; ARCHITECTURE.md says why.
+var architecture = map[string]string{
+	".":                          "",
+	"internal/jsonb":             "",
+	"internal/query":             "internal/jsonb",
+	"internal/journal":           "",
+	"internal/ledger":            "",
+	"internal/format":            ". internal/jsonb internal/format/logserver internal/format/aidbox",
+	"internal/format/logserver":  ". internal/jsonb",
+	"internal/format/aidbox":     ". internal/jsonb",
+	"internal/store":             ". internal/query internal/ledger internal/jsonb",
+	"internal/store/storetest":   ". internal/query internal/ledger internal/store internal/jsonb",
+	"internal/store/segfile":     "",
+	"internal/store/segment":     ". internal/query internal/ledger internal/journal internal/store internal/store/segfile internal/jsonb",
+	"internal/web":               ".",
+	"internal/auth":              ". internal/web",
+	"internal/postgrest/grammar": "internal/query",
+	"internal/postgrest":         ". internal/query internal/jsonb internal/store internal/web internal/auth internal/postgrest/grammar",
+	"internal/logapi":            ". internal/query internal/store internal/ledger",
+	"internal/transfer":          ". internal/query internal/jsonb internal/store",
+	"internal/config":            ".",
+	"internal/telemetry":         "",
+	"internal/pgtest":            "",
+	"internal/server":            ". internal/query internal/store internal/ledger internal/web internal/auth internal/logapi internal/postgrest internal/telemetry internal/jsonb",
+	"cmd/vigil":                  "*",
+}
+
+// confined names third-party modules that only one package may know.
+var confined = map[string]string{
+	"golang.org/x/mod":       "internal/ledger",
+	"github.com/jackc/pgx":   "internal/pgtest", // until there is a PostgreSQL store
+	"github.com/alecthomas":  "cmd/vigil",
+	"go.yaml.in/yaml":        "internal/config",
+	"github.com/go-jose":     "internal/auth",
+	"github.com/golang-jwt/": "internal/auth",
+}
+
+type pkg struct {
+	ImportPath, Doc string
+	Imports         []string
+}
+
+func TestArchitecture(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Doc", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen[rel(p.ImportPath)] = true
+		checkPackage(t, p)
+	}
+	for _, name := range slices.Sorted(maps.Keys(architecture)) {
+		if !seen[name] {
+			t.Errorf("%s: in the architecture, but there is no such package", name)
+		}
+	}
+}
+
+func checkPackage(t *testing.T, p pkg) {
+	t.Helper()
+	name := rel(p.ImportPath)
+	allowed, ok := architecture[name]
+	if !ok {
+		t.Errorf("%s: not in the architecture: add it there, and to ARCHITECTURE.md", name)
+	}
+	if p.Doc == "" {
+		t.Errorf("%s: no package comment", name)
+	}
+	for _, imp := range p.Imports {
+		if ours := imp == module || strings.HasPrefix(imp, module+"/"); ours {
+			if allowed != "*" && !slices.Contains(strings.Fields(allowed), rel(imp)) {
+				t.Errorf("%s must not import %s", name, rel(imp))
+			}
+			continue
+		}
+		for mod, owner := range confined {
+			if strings.HasPrefix(imp, mod) && name != owner {
+				t.Errorf("%s must not import %s: only %s knows it", name, imp, owner)
+			}
+		}
+	}
+}
+
+func rel(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}

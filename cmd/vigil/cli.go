@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is every command. Each lives in a file of its own.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Take in, keep and serve audit events."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// stdio is what a command sees of the world outside its arguments.
+type stdio struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Env      []string // as os.Environ
+	Dir      string   // where .env and vigil.yaml are looked for
+}
+
+// A usageError ends the program with code 2: the call was wrong, nothing was done.
+type usageError struct{ error }
+
+// usagef returns a usageError.
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// exit is what kong's exit function panics with, so that run can return.
+type exit int
+
+// run is the program: it returns the exit code, 0 for success, 1 for failure
+// and 2 for wrong usage. Errors are printed here and nowhere else.
+func run(ctx context.Context, args []string, std *stdio) (code int) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := r.(exit)
+			if !ok {
+				panic(r)
+			}
+			code = int(e)
+		}
+	}()
+	var c cli
+	parser, err := kong.New(&c, kong.Name("vigil"),
+		kong.Description("Vigil keeps audit events so that none is lost or changed unnoticed, and answers who did what to whose record."),
+		kong.Writers(std.Out, std.Err), kong.Exit(func(n int) { panic(exit(n)) }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err != nil {
+		fmt.Fprintln(std.Err, "vigil:", err)
+		return 1
+	}
+	k, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(std.Err, "vigil: %v (vigil --help lists the commands)\n", err)
+		return 2
+	}
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(std.Err, "vigil:", err)
+		if _, ok := errors.AsType[usageError](err); ok {
+			return 2
+		}
+		return 1
+	}
+	return 0
+}
