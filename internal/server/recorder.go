@@ -1,0 +1,252 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"vigil"
+)
+
+// Doing is something Vigil did or refused to do, as it is written to the table
+// system: the log of the log.
+type Doing struct {
+	Severity string // info, warning, error; empty is info
+	Action   string // read, create, execute, login
+	Who      string // principal; empty is Vigil itself
+	Role     string
+	IP       string
+	Table    string
+	Query    string
+	Rows     int64
+	Status   int // HTTP status; 0 where there was no request
+	Message  string
+	Count    int64 // how many doings this one stands for, where more than one
+}
+
+// RecorderConfig is what a [Recorder] needs.
+type RecorderConfig struct {
+	Store    vigil.Writer
+	Observer string // names this server in its own events
+	Version  string
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// The bounds of a Recorder. A refused request is cheap for who sends it, so only
+// the first ones of a flood are written one by one; the rest are counted.
+const (
+	queueLength   = 8192
+	groupLength   = 1024
+	refusedPerSec = 20
+	refusedBurst  = 100
+)
+
+// Recorder writes what Vigil does to the table system, behind the requests: a
+// reader never waits for a disk, only, when the queue is full, for the writer to
+// catch up. While the store takes nothing, doings are counted, and written as a
+// gap with that count once it takes events again.
+type Recorder struct {
+	cfg        RecorderConfig
+	queue      chan *vigil.Event
+	limit      *rate.Limiter
+	suppressed atomic.Int64 // refused requests that were only counted
+	gap        atomic.Int64 // doings that the store could not take
+	failing    atomic.Bool
+	closing    sync.Once
+	done       chan struct{} // closed when Run begins to drain
+}
+
+// NewRecorder returns a Recorder; nothing is written before [Recorder.Run].
+func NewRecorder(cfg RecorderConfig) *Recorder {
+	return &Recorder{
+		cfg: cfg, queue: make(chan *vigil.Event, queueLength),
+		limit: rate.NewLimiter(refusedPerSec, refusedBurst), done: make(chan struct{}),
+	}
+}
+
+// Record takes one doing. It is safe for concurrent use.
+func (r *Recorder) Record(d Doing) {
+	if r.failing.Load() {
+		r.gap.Add(max(d.Count, 1))
+		return
+	}
+	select {
+	case r.queue <- r.event(d):
+	case <-r.done:
+		r.gap.Add(max(d.Count, 1))
+	}
+}
+
+// Refused takes one refused request, or counts it where there are too many.
+func (r *Recorder) Refused(d Doing) {
+	if !r.limit.AllowN(r.cfg.Now(), 1) {
+		r.suppressed.Add(1)
+		return
+	}
+	r.Record(d)
+}
+
+// Gap notes that n events of others could not be taken; they are part of the next gap.
+func (r *Recorder) Gap(n int64) { r.gap.Add(n) }
+
+// Run writes until ctx ends, and then what is still queued.
+func (r *Recorder) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case e := <-r.queue:
+			r.write(r.group(e))
+		case <-tick.C:
+			r.sum()
+		case <-ctx.Done():
+			r.closing.Do(func() { close(r.done) })
+			r.drain()
+			return nil
+		}
+	}
+}
+
+// drain writes what was queued before the end.
+func (r *Recorder) drain() {
+	for {
+		select {
+		case e := <-r.queue:
+			r.write(r.group(e))
+		default:
+			r.sum()
+			return
+		}
+	}
+}
+
+// group takes what else is queued.
+func (r *Recorder) group(first *vigil.Event) []*vigil.Event {
+	events := []*vigil.Event{first}
+	for len(events) < groupLength {
+		select {
+		case e := <-r.queue:
+			events = append(events, e)
+		default:
+			return events
+		}
+	}
+	return events
+}
+
+// sum writes the counts that stand for many doings.
+func (r *Recorder) sum() {
+	var events []*vigil.Event
+	refused, gap := r.suppressed.Swap(0), r.gap.Swap(0)
+	if refused > 0 {
+		events = append(events, r.event(Doing{
+			Severity: "warning", Action: "execute", Count: refused,
+			Message: "more requests were refused than are written one by one",
+		}))
+	}
+	if gap > 0 {
+		events = append(events, r.event(Doing{
+			Severity: "error", Action: "execute", Count: gap,
+			Message: "gap: the store took nothing while this many events were to be written",
+		}))
+	}
+	if len(events) == 0 {
+		return
+	}
+	if !r.try(events) {
+		r.suppressed.Add(refused)
+		r.gap.Add(gap)
+	}
+}
+
+// write writes a group, or adds it to the gap.
+func (r *Recorder) write(events []*vigil.Event) {
+	if !r.try(events) {
+		r.gap.Add(int64(len(events)))
+	}
+}
+
+// try reports whether the store took the events. The context is not a
+// request's: a client that hangs up must not take the record with it.
+func (r *Recorder) try(events []*vigil.Event) bool {
+	err := r.cfg.Store.Write(context.Background(), events)
+	if was := r.failing.Swap(err != nil); err != nil && !was {
+		r.cfg.Log.Error("the store does not take Vigil's own events; they are counted until it does", "err", err)
+	}
+	return err == nil
+}
+
+// event makes the document of d, in logserver's recommended schema.
+func (r *Recorder) event(d Doing) *vigil.Event {
+	now := r.cfg.Now().UTC()
+	type agent struct {
+		Who  string `json:"who"`
+		Type string `json:"type"`
+		Role string `json:"role,omitempty"`
+		IP   string `json:"ip_address,omitempty"`
+	}
+	type source struct {
+		Observer string `json:"observer"`
+		Type     string `json:"type"`
+		Version  string `json:"version"`
+	}
+	type entity struct {
+		Detail []map[string]string `json:"detail,omitempty"`
+		Query  string              `json:"query,omitempty"`
+	}
+	doc := struct {
+		Severity string    `json:"severity"`
+		Version  string    `json:"version"`
+		Action   string    `json:"action"`
+		Occurred time.Time `json:"occurred"`
+		Agent    agent     `json:"agent"`
+		Source   source    `json:"source"`
+		Entity   *entity   `json:"entity,omitempty"`
+		Outcome  string    `json:"outcome,omitempty"`
+		Message  string    `json:"message"`
+	}{
+		Severity: d.Severity, Version: "1", Action: d.Action, Occurred: now,
+		Agent:   agent{Who: d.Who, Type: "user", Role: d.Role, IP: d.IP},
+		Source:  source{Observer: r.cfg.Observer, Type: "vigil", Version: r.cfg.Version},
+		Message: d.Message,
+	}
+	if doc.Severity == "" {
+		doc.Severity = "info"
+	}
+	if d.Who == "" && d.Role == "" && d.IP == "" {
+		doc.Agent = agent{Who: "vigil", Type: "system"}
+	}
+	if d.Status != 0 {
+		doc.Outcome = strconv.Itoa(d.Status)
+	}
+	if e := (entity{Detail: details(d), Query: d.Query}); e.Query != "" || e.Detail != nil {
+		doc.Entity = &e
+	}
+	b, err := json.Marshal(doc)
+	if err != nil { // the parts are strings and a time: only a year past 9999 fails
+		b = []byte(`{"severity":"error","version":"1","action":"execute","message":"an event of Vigil's own could not be written as JSON"}`)
+	}
+	return &vigil.Event{
+		Table: vigil.TableSystem, Format: vigil.FormatSystem, Doc: b,
+		Sender: &vigil.Sender{Listener: "vigil", Authenticated: true},
+	}
+}
+
+// details returns the tagged values of a doing.
+func details(d Doing) []map[string]string {
+	var out []map[string]string
+	if d.Table != "" {
+		out = append(out, map[string]string{"table": d.Table}, map[string]string{"rows": strconv.FormatInt(d.Rows, 10)})
+	}
+	if d.Count > 0 {
+		out = append(out, map[string]string{"count": strconv.FormatInt(d.Count, 10)})
+	}
+	return out
+}
