@@ -1,0 +1,120 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"vigil/internal/web"
+)
+
+// Config is what a [Handler] is made of.
+type Config struct {
+	API      http.Handler // the PostgREST face: everything that is not the log's
+	Log      http.Handler // /log/ and /raw/
+	Edge     *web.Edge
+	Stall    time.Duration // longest time that a client may take nothing of an answer
+	Trace    string        // header with a request's id; empty is X-Request-Id
+	Recorder *Recorder
+	Metrics  prometheus.Registerer
+	Now      func() time.Time // nil is time.Now
+}
+
+// Handler mounts the faces, records who read what and who was refused, and
+// counts requests.
+func Handler(c Config) http.Handler {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	m := newMetrics(c.Metrics)
+	observer := web.Observer{Edge: c.Edge, Now: c.Now, Stall: c.Stall, Trace: c.Trace, Done: func(r *http.Request, a *web.Access) {
+		m.observe(r, a, c.Now())
+		c.Recorder.access(r, a)
+	}}
+	return observer.Wrap(web.Compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// No ServeMux: it would answer //events with a redirect, which clients
+		// of a logserver do not follow.
+		if strings.HasPrefix(r.URL.Path, "/log/") || strings.HasPrefix(r.URL.Path, "/raw/") {
+			c.Log.ServeHTTP(w, r)
+			return
+		}
+		c.API.ServeHTTP(w, r)
+	})))
+}
+
+// Local reports whether a request came through the unix socket in the store's
+// directory, which only the server's own user can reach.
+func Local(r *http.Request) bool {
+	a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && a.Network() == "unix"
+}
+
+// access records a request that read the log, or that was refused.
+func (r *Recorder) access(req *http.Request, a *web.Access) {
+	d := Doing{
+		Action: "read", Who: a.Principal, Role: a.Role, IP: a.Peer,
+		Table: a.Table, Query: a.Query, Rows: a.Rows, Status: a.Status,
+	}
+	switch {
+	case a.Denied != "" || a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden:
+		d.Severity, d.Action, d.Message = "warning", "execute", "request refused"
+		if a.Denied != "" {
+			d.Message += ": " + a.Denied
+		}
+		if d.Query == "" {
+			d.Query = req.Method + " " + req.URL.EscapedPath()
+		}
+		r.Refused(d)
+	case a.Write || a.Table == "":
+	case a.Status >= 400:
+	default:
+		d.Message = "log read"
+		r.Record(d)
+	}
+}
+
+// metrics are about the requests; the store counts its own.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vigil_http_requests_total", Help: "Requests by method and status.",
+		}, []string{"method", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "vigil_http_request_seconds", Help: "Time until the answer was sent whole, by what was done.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}, []string{"kind"}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.requests, m.seconds)
+	}
+	return m
+}
+
+// observe counts one request. Labels take a few values only, whatever clients send.
+func (m *metrics) observe(r *http.Request, a *web.Access, now time.Time) {
+	method := "other"
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		method = r.Method
+	}
+	kind := "other"
+	switch {
+	case strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream"):
+		kind = "tail"
+	case a.Write:
+		kind = "write"
+	case a.Table != "":
+		kind = "read"
+	}
+	m.requests.WithLabelValues(method, strconv.Itoa(a.Status)).Inc()
+	m.seconds.WithLabelValues(kind).Observe(now.Sub(a.Start).Seconds())
+}
