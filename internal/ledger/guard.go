@@ -1,0 +1,177 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Guard is the rollback guard: it remembers, outside of the stores, what was
+// last signed for each of them, so that a store put back to an older state is
+// noticed before it signs a second history. It is safe for concurrent use.
+type Guard struct {
+	dir string
+	mu  sync.Mutex
+}
+
+// GuardState is what the guard remembers of one store.
+type GuardState struct {
+	StoreID    string           `json:"storeId"`
+	Epoch      int              `json:"epoch"`
+	Size       int64            `json:"size"`
+	Root       Hash             `json:"root"`
+	LastIDs    map[string]int64 `json:"lastIds"` // of each table, when Size was signed or later
+	Checkpoint []byte           `json:"checkpoint"`
+	Saved      time.Time        `json:"saved"`
+}
+
+const guardMark = "vigil-guard/v1 "
+
+// MarshalText implements [encoding.TextMarshaler] with [Hash.String].
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (h *Hash) UnmarshalText(b []byte) (err error) {
+	*h, err = ParseHash(string(b))
+	return err
+}
+
+// OpenGuard opens the guard that keeps its files, one for each store id, in a
+// directory. It makes the directory where there is none.
+func OpenGuard(dir string) (*Guard, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open guard: %w", err)
+	}
+	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+		return nil, fmt.Errorf("open guard: %w", err)
+	}
+	return &Guard{dir: dir}, nil
+}
+
+func (g *Guard) path(storeID string) (string, error) {
+	ok := storeID != "" && len(storeID) <= 64 && strings.IndexFunc(storeID, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-'
+	}) < 0
+	if !ok {
+		return "", fmt.Errorf("%q is no store id", storeID)
+	}
+	return filepath.Join(g.dir, storeID+".json"), nil
+}
+
+// Load returns what is remembered of a store. The error wraps
+// [fs.ErrNotExist] where nothing is.
+func (g *Guard) Load(storeID string) (GuardState, error) {
+	var s GuardState
+	path, err := g.path(storeID)
+	if err != nil {
+		return s, fmt.Errorf("load guard: %w", err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return s, fmt.Errorf("load guard: %w", err)
+	}
+	head, body, _ := bytes.Cut(b, []byte("\n"))
+	sum := sha256.Sum256(body)
+	if string(head) != guardMark+hex.EncodeToString(sum[:]) {
+		return s, fmt.Errorf("load guard: %s is damaged: check the store with vigil verify against a checkpoint that is kept elsewhere, then run vigil recover", path)
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return s, fmt.Errorf("load guard %s: %w", path, err)
+	}
+	if s.StoreID != storeID {
+		return s, fmt.Errorf("load guard: %s is of store %q", path, s.StoreID)
+	}
+	return s, nil
+}
+
+// Save remembers s. When it returns nil that is on stable storage.
+func (g *Guard) Save(s GuardState) error {
+	path, err := g.path(s.StoreID)
+	if err != nil {
+		return fmt.Errorf("save guard: %w", err)
+	}
+	body, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("save guard: %w", err)
+	}
+	body = append(body, '\n')
+	sum := sha256.Sum256(body)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := writeFile(path, append([]byte(guardMark+hex.EncodeToString(sum[:])+"\n"), body...), os.Rename); err != nil {
+		return fmt.Errorf("save guard: %w", err)
+	}
+	return nil
+}
+
+// RollbackError says that a store is not what was signed for it: it is older,
+// or it has another history.
+type RollbackError struct {
+	Reason string
+	State  GuardState // what the guard remembers
+}
+
+// Error implements error.
+func (e *RollbackError) Error() string {
+	return "the store is not the one that was last signed: " + e.Reason +
+		"; put the newest store back, or run vigil recover to go on from this one in a new epoch"
+}
+
+// Check compares a store with what the guard remembers: its log, its epoch and
+// the last id of each table. It returns a [*RollbackError] if the store is
+// behind or has forked. A store of a later epoch has been recovered, and passes.
+func (s GuardState) Check(l *Log, epoch int, lastIDs map[string]int64) error {
+	rolledBack := func(format string, args ...any) error {
+		return &RollbackError{Reason: fmt.Sprintf(format, args...), State: s}
+	}
+	if epoch > s.Epoch {
+		return nil
+	}
+	if epoch < s.Epoch {
+		return rolledBack("it is in epoch %d, but epoch %d was signed", epoch, s.Epoch)
+	}
+	if size := l.Size(); size < s.Size {
+		return rolledBack("it has %d entries, but %d were signed", size, s.Size)
+	}
+	root, err := l.RootAt(s.Size)
+	if err != nil {
+		return fmt.Errorf("check guard: %w", err)
+	}
+	if root != s.Root {
+		return rolledBack("its first %d entries have another root than the one that was signed", s.Size)
+	}
+	for table, id := range s.LastIDs {
+		if have, ok := lastIDs[table]; ok && have < id {
+			return rolledBack("table %s ends at id %d, but had id %d", table, have, id)
+		}
+	}
+	return nil
+}
+
+// loadFor returns the state to go on from, nil where nothing was signed in this epoch.
+func (g *Guard) loadFor(storeID string, l *Log, epoch int, lastIDs map[string]int64) (*GuardState, error) {
+	s, err := g.Load(storeID)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Check(l, epoch, maps.Clone(lastIDs)); err != nil {
+		return nil, err
+	}
+	if s.Epoch < epoch {
+		return nil, nil
+	}
+	return &s, nil
+}
