@@ -60,9 +60,9 @@ func (p *parser) logics() error {
 		}); err != nil {
 			return err
 		}
-		op := path[len(path)-1]
+		op, not := path[len(path)-1], slices.Contains(path, "not")
 		embeds := slices.DeleteFunc(path[:len(path)-1], func(s string) bool { return s == "not" })
-		if len(embeds) < len(path)-1 {
+		if not {
 			op = "not." + op
 		}
 		var x query.Expr
@@ -73,7 +73,7 @@ func (p *parser) logics() error {
 			return err
 		}
 		if len(embeds) > 0 {
-			p.embedded[ofLogic] = append(p.embedded[ofLogic], slices.Clone(embeds))
+			p.embedded[ofLogic] = append(p.embedded[ofLogic], embeds)
 			continue
 		}
 		p.where[i] = x

@@ -340,10 +340,11 @@ func (p *parser) number(what, value string) (int64, error) {
 	return n, nil
 }
 
-// embeds refuses names of relations that select= does not embed.
+// embeds refuses names of relations that select= does not embed. Of several
+// of a kind PostgREST tells the last.
 func (p *parser) embeds() error {
 	for _, group := range p.embedded {
-		for _, names := range group {
+		for _, names := range slices.Backward(group) {
 			items := p.req.Query.Select
 			for _, name := range names {
 				i := slices.IndexFunc(items, func(it query.Item) bool {

@@ -38,7 +38,7 @@ func (in *input) quoted() (string, reply) {
 		return "", s.reply
 	}
 	ordinary := func(c rune) bool { return c != '\\' && c != '"' }
-	ok := s.then(in.many(func() reply {
+	ok := s.then(in.many(true, func() reply {
 		return in.or(
 			func() reply {
 				part, r := in.chars(ordinary)
@@ -144,7 +144,7 @@ func (in *input) field() (p query.Path, r reply) {
 
 // jsonPath takes arrows and operands, and adds them to p.
 func (in *input) jsonPath(p *query.Path) reply {
-	return in.many(func() reply {
+	return in.many(true, func() reply {
 		var s sequence
 		var step query.Step
 		if !s.then(in.or(

@@ -259,18 +259,23 @@ func (in *input) option(p func() reply) (bool, reply) {
 	return got && r.ok, r
 }
 
-// many takes p as often as it succeeds.
-func (in *input) many(p func() reply) reply {
-	for consumed := false; ; consumed = true {
+// many takes p as often as it succeeds. What the last one could have gone on
+// with is kept or, as in Parsec's own lists, forgotten.
+func (in *input) many(keep bool, p func() reply) reply {
+	all := done
+	for {
 		r := p()
 		switch {
-		case r.ok && !r.consumed: // would go on for ever; no parser here does it
+		case r.consumed && r.ok:
+			all = r
+		case r.consumed || r.ok: // taking nothing would go on for ever; no parser here does it
 			return r
-		case r.ok:
-		case r.consumed:
-			return r
+		case keep || !all.consumed:
+			all.err = merge(all.err, r.err)
+			return all
 		default:
-			return reply{ok: true, consumed: consumed, err: r.err}
+			all.err = r.err
+			return all
 		}
 	}
 }
@@ -281,7 +286,7 @@ func (in *input) separated(p, sep func() reply) reply {
 	if !s.then(p()) {
 		return s.reply
 	}
-	s.then(in.many(func() reply {
+	s.then(in.many(false, func() reply {
 		var s sequence
 		if s.then(sep()) {
 			s.then(p())

@@ -34,7 +34,7 @@ func pairs(raw string) iter.Seq2[string, *string] {
 }
 
 func unescape(s string) string {
-	if strings.IndexAny(s, "%+") < 0 {
+	if !strings.ContainsAny(s, "%+") {
 		return s
 	}
 	b := make([]byte, 0, len(s))
