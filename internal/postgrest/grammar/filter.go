@@ -27,7 +27,7 @@ func (in *input) condition(p query.Path, value func() (string, reply)) (x query.
 		return nil, s.reply
 	}
 	t := query.Test{Path: p}
-	r = labelled(in.or(
+	r = in.labelled(in.or(
 		func() reply { return in.in(&t) },
 		func() reply { return in.is(&t) },
 		func() reply { return in.isDistinct(&t, value) },
@@ -134,7 +134,7 @@ func (in *input) is(t *query.Test) reply {
 			return r
 		})
 	}
-	s.then(labelled(in.or(alternatives...), "isVal: (null, not_null, true, false, unknown)"))
+	s.then(in.labelled(in.or(alternatives...), "isVal: (null, not_null, true, false, unknown)"))
 	return s.reply
 }
 
@@ -187,7 +187,7 @@ func (in *input) textSearch(t *query.Test, value func() (string, reply)) reply {
 
 func (in *input) simple(t *query.Test, value func() (string, reply)) reply {
 	var s sequence
-	if s.then(labelled(in.operator(t, simple), "unknown single value operator")) {
+	if s.then(in.labelled(in.operator(t, simple), "unknown single value operator")) {
 		s.then(in.operand(t, value))
 	}
 	return s.reply
@@ -195,7 +195,7 @@ func (in *input) simple(t *query.Test, value func() (string, reply)) reply {
 
 func (in *input) quantified(t *query.Test, value func() (string, reply)) reply {
 	var s sequence
-	if !s.then(labelled(in.operator(t, quantified), "unknown single value operator")) {
+	if !s.then(in.labelled(in.operator(t, quantified), "unknown single value operator")) {
 		return s.reply
 	}
 	_, r := in.option(func() reply {
@@ -294,11 +294,11 @@ func (in *input) logic() (x query.Expr, r reply) {
 func (in *input) tree() (query.Expr, reply) {
 	var s sequence
 	not, r := in.not1()
-	if !s.then(labelled(r, "negation operator (not)")) {
+	if !s.then(in.labelled(r, "negation operator (not)")) {
 		return nil, s.reply
 	}
 	and := false
-	if !s.then(labelled(in.or(
+	if !s.then(in.labelled(in.or(
 		func() reply {
 			r := in.try(func() reply { return in.word("and") })
 			and = r.ok

@@ -153,10 +153,17 @@ func (p *parser) parse() error {
 	return nil
 }
 
-// read runs a parser over text; what names the thing in the error.
+// read runs a parser over text, a second time where it has to tell what is
+// wrong; what and shown name the thing in the error.
 func read(what, shown, text string, f func(*input) reply) error {
 	in := newInput(text)
+	in.quiet = true
 	r := f(in)
+	if r.ok && in.fatal == "" {
+		return nil
+	}
+	in = &input{text: in.text}
+	r = f(in)
 	switch {
 	case in.fatal != "":
 		return &Error{

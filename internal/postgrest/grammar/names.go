@@ -14,7 +14,7 @@ const (
 )
 
 // delimiter takes the dot between two parts.
-func (in *input) delimiter() reply { return labelled(in.char('.'), "delimiter (.)") }
+func (in *input) delimiter() reply { return in.labelled(in.char('.'), "delimiter (.)") }
 
 func identifierChar(c rune) bool {
 	return unicode.IsLetter(c) || c >= '0' && c <= '9' || c == '_' || c == ' ' || c == '$'
@@ -23,9 +23,10 @@ func identifierChar(c rune) bool {
 // identifier takes letters, digits, _, $ and inner spaces.
 func (in *input) identifier() (string, reply) {
 	s, r := in.chars(identifierChar)
-	c := in.next(in.pos)
-	r.err.msgs = []message{{expected, "letter"}, c, {expected, "digit"}, c, c}
-	r.ok = s != ""
+	if r.ok = s != ""; !in.quiet {
+		c := in.next(in.pos)
+		r.err.msgs = []message{{expected, "letter"}, c, {expected, "digit"}, c, c}
+	}
 	return strings.TrimSpace(s), r
 }
 
@@ -91,7 +92,7 @@ func (in *input) name() (name string, r reply) {
 	r = in.or(
 		func() (r reply) { name, r = in.quoted(); return },
 		func() (r reply) { name, r = in.dashed(in.identifier); return })
-	return name, labelled(r, nameLabel)
+	return name, in.labelled(r, nameLabel)
 }
 
 // names takes a list of names: columns= and on_conflict=.
@@ -189,7 +190,9 @@ func (in *input) index(step *query.Step) reply {
 func (in *input) digits() (string, reply) {
 	d, r := in.chars(func(c rune) bool { return c >= '0' && c <= '9' })
 	r.ok = d != ""
-	r.err = r.err.expect("digit")
+	if !in.quiet {
+		r.err = r.err.expect("digit")
+	}
 	return d, r
 }
 
@@ -213,5 +216,5 @@ func (in *input) key(step *query.Step) reply {
 		func() (r reply) { key, r = in.quoted(); return },
 		func() (r reply) { key, r = in.dashed(part); return })
 	*step = query.Step{Key: key, Text: text}
-	return labelled(r, keyLabel)
+	return in.labelled(r, keyLabel)
 }

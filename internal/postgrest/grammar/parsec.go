@@ -118,6 +118,9 @@ type input struct {
 	pos   int
 	depth int
 	fatal string // what no alternative can mend
+	// quiet says that nobody will read the failures, so none are made: they
+	// change nothing about what is taken, and cost most of the time.
+	quiet bool
 }
 
 func newInput(s string) *input { return &input{text: []rune(s)} }
@@ -153,8 +156,11 @@ func (in *input) chars(accept func(rune) bool) (string, reply) {
 	for in.pos < len(in.text) && accept(in.text[in.pos]) {
 		in.pos++
 	}
-	return string(in.text[start:in.pos]),
-		reply{ok: true, consumed: in.pos > start, err: failure{in.pos, []message{in.next(in.pos)}}}
+	r := reply{ok: true, consumed: in.pos > start}
+	if !in.quiet {
+		r.err = failure{in.pos, []message{in.next(in.pos)}}
+	}
+	return string(in.text[start:in.pos]), r
 }
 
 // char takes the character c.
@@ -162,6 +168,9 @@ func (in *input) char(c rune) reply {
 	if in.pos < len(in.text) && in.text[in.pos] == c {
 		in.pos++
 		return reply{ok: true, consumed: true, err: failure{pos: in.pos}}
+	}
+	if in.quiet {
+		return reply{}
 	}
 	return in.fail(message{expected, showString(c)}, in.next(in.pos))
 }
@@ -182,7 +191,10 @@ func (in *input) word(s string) reply {
 		if at < len(in.text) && in.text[at] == rune(s[i]) {
 			continue
 		}
-		r := in.fail(message{expected, strconv.Quote(s)}, in.next(at))
+		var r reply
+		if !in.quiet {
+			r = in.fail(message{expected, strconv.Quote(s)}, in.next(at))
+		}
 		r.consumed = i > 0
 		return r
 	}
@@ -192,6 +204,9 @@ func (in *input) word(s string) reply {
 
 // end succeeds at the end of the input.
 func (in *input) end() reply {
+	if in.quiet {
+		return reply{ok: in.pos == len(in.text)}
+	}
 	if in.pos < len(in.text) {
 		return in.fail(message{expected, "end of input"}, message{unexpected, showChar(in.text[in.pos])})
 	}
@@ -310,9 +325,9 @@ func (in *input) blanks() reply {
 	return r
 }
 
-// labelled replaces what p expects at its beginning.
-func labelled(r reply, text string) reply {
-	if !r.consumed && (!r.ok || len(r.err.msgs) > 0) {
+// labelled replaces what a parser expected at its beginning.
+func (in *input) labelled(r reply, text string) reply {
+	if !in.quiet && !r.consumed && (!r.ok || len(r.err.msgs) > 0) {
 		r.err = r.err.expect(text)
 	}
 	return r
