@@ -5,16 +5,6 @@ import (
 	"fmt"
 )
 
-// Entry is one event as a verifier is given it, with all that its commitment
-// is made of.
-type Entry struct {
-	Index  int64
-	Leaf   Leaf // without Commitment, which is computed
-	Salt   [16]byte
-	Sender []byte // as it was committed to; empty for none
-	Doc    []byte
-}
-
 // Expect is what a log is compared with: at Size its root must be Root. Name
 // says where that is from, such as "checkpoint".
 type Expect struct {
@@ -107,9 +97,8 @@ func (v *Verifier) AddEntry(e *Entry) {
 		}
 		return
 	}
-	l := e.Leaf
-	l.Commitment = Commit(e.Salt, e.Sender, e.Doc)
-	v.buf = l.AppendText(v.buf[:0])
+	l := &e.Leaf
+	v.buf = e.Record(v.buf[:0])
 	v.add(HashLeaf(v.buf), l.Table, l.ID)
 	if last, ok := v.lastID[l.Table]; ok && l.ID <= last {
 		v.report(e.Index, l.Table, l.ID, fmt.Sprintf("the id does not follow %d, the one before it in its table", last))
@@ -120,6 +109,9 @@ func (v *Verifier) AddEntry(e *Entry) {
 // add takes the next leaf hash.
 func (v *Verifier) add(h Hash, table string, id int64) {
 	i := v.Size()
+	if i == v.c.Size {
+		v.report(i, table, id, "the log should end before this entry")
+	}
 	if stored, ok := v.storedHash(i); ok {
 		if stored != h {
 			if !v.wrong {
@@ -175,7 +167,7 @@ func (v *Verifier) compare(x Expect) {
 	case tiles == n && tileRoot == x.Root:
 		v.report(-1, "", 0, fmt.Sprintf("the events up to %d do not make the root of the %s, though the tiles do: events were changed", n, x.Name))
 	case tiles == n && tileRoot == root:
-		v.report(-1, "", 0, fmt.Sprintf("the root at %d is not that of the %s, though events and tiles agree: both were changed, or it is another log's", n, x.Name))
+		v.report(-1, "", 0, fmt.Sprintf("the root at %d is not that of the %s, though events and their leaf tiles agree: all were changed, or the tree above them, or it is another log's", n, x.Name))
 	default:
 		v.report(-1, "", 0, fmt.Sprintf("the events up to %d do not make the root of the %s", n, x.Name))
 	}
