@@ -1,0 +1,3 @@
+// Package segfile reads and writes the files of the segment store: immutable,
+// checksummed, one table each.
+package segfile
