@@ -102,11 +102,11 @@ func checkStore(store string) error {
 	case scheme == "dir" && rest != "", store == "memory:":
 		return nil
 	case scheme == "dir":
-		return fmt.Errorf("dir: needs a path, as in dir:./vigil-data")
+		return fmt.Errorf("want a path after dir, as in dir:./vigil-data")
 	case scheme == "postgres" || scheme == "postgresql":
 		return fmt.Errorf("the PostgreSQL store is not in this build yet: use dir:PATH, and `vigil import` for a pg_dump of a logserver")
 	}
-	return fmt.Errorf("want dir:PATH or memory:")
+	return fmt.Errorf("want memory: or dir:PATH")
 }
 
 func checkURL(s string) error {
