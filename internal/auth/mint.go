@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -67,7 +66,7 @@ func pythonJSON(v any) ([]byte, error) {
 	out := make([]byte, 0, len(text))
 	for _, r := range text {
 		switch {
-		case r < utf8.RuneSelf:
+		case r < 0x7f:
 			out = append(out, byte(r))
 		case r > 0xffff:
 			hi, lo := utf16.EncodeRune(r)

@@ -31,6 +31,19 @@ type token struct {
 // strict takes base64url without padding and without stray bits.
 var strict = base64.RawURLEncoding.Strict()
 
+// decodePart decodes one part of a token. The line breaks that encoding/base64
+// passes over are refused: one token has one spelling.
+func decodePart(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, badCrypto()
+	}
+	b, err := strict.DecodeString(s)
+	if err != nil {
+		return nil, badCrypto()
+	}
+	return b, nil
+}
+
 // parseToken reads a token. Its errors are refusals.
 func parseToken(s string) (*token, error) {
 	if s == "" {
@@ -44,19 +57,19 @@ func parseToken(s string) (*token, error) {
 	}
 	first, last := strings.IndexByte(s, '.'), strings.LastIndexByte(s, '.')
 	t := &token{signed: s[:last]}
-	header, err := strict.DecodeString(s[:first])
+	header, err := decodePart(s[:first])
 	if err != nil {
-		return nil, badCrypto()
+		return nil, err
 	}
 	if err := t.readHeader(header); err != nil {
 		return nil, err
 	}
-	payload, err := strict.DecodeString(s[first+1 : last])
+	payload, err := decodePart(s[first+1 : last])
 	if err != nil {
-		return nil, badCrypto()
+		return nil, err
 	}
-	if t.signature, err = strict.DecodeString(s[last+1:]); err != nil {
-		return nil, badCrypto()
+	if t.signature, err = decodePart(s[last+1:]); err != nil {
+		return nil, err
 	}
 	t.claims, t.claimsErr = decodeObject(payload)
 	return t, nil
