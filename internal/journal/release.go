@@ -21,7 +21,9 @@ func (j *Journal) Release(before Position) error {
 		return err
 	}
 	if err := j.wipeAndRemove(surplus); err != nil {
-		return fmt.Errorf("release journal files: %w", err)
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.fail(fmt.Errorf("release journal files: %w", spaceOr(err)))
 	}
 	return nil
 }
@@ -35,7 +37,7 @@ func (j *Journal) releaseFiles() error {
 			return nil
 		}
 		if err := j.recycle(s.name); err != nil {
-			return j.fail(fmt.Errorf("release journal file: %w", err))
+			return j.fail(fmt.Errorf("release journal file: %w", spaceOr(err)))
 		}
 		j.kept = j.kept[1:]
 	}
@@ -138,12 +140,12 @@ func (j *Journal) Purge() error {
 	}
 	for _, name := range j.free {
 		if err := j.wipe(name, 0); err != nil {
-			return fmt.Errorf("purge journal file %s: %w", name, spaceOr(err))
+			return j.fail(fmt.Errorf("purge journal file %s: %w", name, spaceOr(err)))
 		}
 	}
 	for _, s := range j.kept[:len(j.kept)-1] {
 		if err := j.wipe(s.name, s.end); err != nil {
-			return fmt.Errorf("purge journal file %s: %w", s.name, spaceOr(err))
+			return j.fail(fmt.Errorf("purge journal file %s: %w", s.name, spaceOr(err)))
 		}
 	}
 	if err := zeroFill(j.cur.f, j.cur.end, j.cur.filled); err != nil {
@@ -154,7 +156,7 @@ func (j *Journal) Purge() error {
 	}
 	j.cur.synced = j.cur.end
 	if err := j.wipeAndRemove(j.surplus()); err != nil {
-		return fmt.Errorf("purge journal: %w", spaceOr(err))
+		return j.fail(fmt.Errorf("purge journal: %w", spaceOr(err)))
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func NewWriter(dir, name string, m Meta) (*Writer, error) {
 	if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("write segment %s: %w", name, errors.Join(fs.ErrExist, err))
 	}
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, fmt.Errorf("write segment %s: %w", name, err)
 	}
