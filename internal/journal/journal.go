@@ -93,7 +93,7 @@ func newJournal(o Options) *Journal {
 		j.fileSize = defaultFileSize
 	}
 	j.fileSize = max(j.fileSize, minFileSize) &^ (blockSize - 1)
-	j.step = min(fillStep, j.fileSize/4)&^(blockSize-1)
+	j.step = min(fillStep, j.fileSize/4) &^ (blockSize - 1)
 	if j.log == nil {
 		j.log = slog.New(slog.DiscardHandler)
 	}
