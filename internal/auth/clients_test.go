@@ -57,7 +57,11 @@ func TestBasic(t *testing.T) {
 		"bearer of Basic":  {"Bearer " + strings.TrimPrefix(basic("app", "one"), "Basic "), "PGRST300 Server lacks JWT secret"},
 		"another's secret": {basic("slow", "one"), no},
 	} {
-		for range 2 { // the second time from memory
+		times := 1
+		if tt.want != no { // the second time from memory
+			times = 2
+		}
+		for range times {
 			p, err := a.Authenticate(request(tt.header))
 			if got := outcome(p, err); got != tt.want {
 				t.Errorf("%s: %s, want %s", name, got, tt.want)

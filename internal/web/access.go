@@ -67,7 +67,9 @@ func (o Observer) Wrap(h http.Handler) http.Handler {
 		w.Header().Set(o.Trace, a.ID)
 		t := &tracked{ResponseWriter: w, stall: o.Stall}
 		r = r.WithContext(WithAccess(r.Context(), a))
+		t.renew() // the connection may have the deadline of its last request
 		defer func() {
+			t.renew()
 			a.Status, a.Bytes = t.status, t.bytes
 			if o.Done != nil {
 				o.Done(r, a)
