@@ -42,7 +42,7 @@ type Config struct {
 	Zone        *time.Location // of times that name no zone
 	Origin      string         // name of the Merkle log; empty is made from the store's id
 	SigningKey  string         // file; empty is in the store's directory
-	Guard       string         // file of the rollback guard; empty is beside the store's directory
+	Guard       string         // directory of the rollback guard; empty is beside the store's directory
 	Checkpoints []string       // files and URLs that checkpoints are also written to
 
 	Log         Log

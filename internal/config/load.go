@@ -36,8 +36,8 @@ type loader struct {
 // Load returns the effective configuration: flags over environ over the .env
 // file in dir over vigil.yaml in dir over the defaults.
 //
-// Flags are by the name that [Flags] gives; an empty one counts, so leave out
-// what was not given. The flag "config" (or VIGIL_CONFIG) names a YAML file that
+// Flags are by the name that [Flags] gives, or by the setting's; an empty one
+// counts, so leave out what was not given. The flag "config" (or VIGIL_CONFIG) names a YAML file that
 // must then exist. Environ is as [os.Environ] returns it; an empty variable
 // counts as not set. The error names every fault, with the nearest right name of
 // an unknown key, and never shows a value.
@@ -209,7 +209,7 @@ func orchestrator(name, text string) bool {
 func (l *loader) flags(flags map[string]string) {
 	byFlag := map[string]setting{}
 	for _, s := range l.settings {
-		byFlag[s.flag()] = s
+		byFlag[s.flag()], byFlag[s.name] = s, s
 	}
 	for _, name := range slices.Sorted(maps.Keys(flags)) {
 		if name == "config" {
@@ -230,6 +230,9 @@ func (l *loader) finish() {
 	c.Auth.Secrets = slices.DeleteFunc(c.Auth.Secrets, func(s string) bool { return s == "" })
 	if c.OpenAPIURL == "" {
 		c.OpenAPIURL = c.BaseURL
+	}
+	if c.PostgresURI != "" {
+		c.Warnings = append(c.Warnings, "PGRST_DB_URI names a database, which is not used: events are kept in "+redact(c.Store))
 	}
 	if len(c.Ignored) > 0 {
 		var names []string

@@ -156,7 +156,7 @@ func authSettings() []setting {
 		},
 		{
 			name: "basic", secret: true,
-			doc:  "Clients with a password, in YAML: `user`, `password`, `role`.",
+			doc:  "Clients with a password, in YAML: `user`, `password` (as it is, or its `pbkdf2-sha256$…` hash), `role`.",
 			kind: structured(func(c *Config) *[]BasicClient { return &c.Auth.Basic }),
 		},
 		{
@@ -261,7 +261,7 @@ func storeSettings() []setting {
 		},
 		{
 			name: "guard",
-			doc:  "File of the rollback guard, which should lie on another disk than the store. Empty is beside the store's directory.",
+			doc:  "Directory of the rollback guard, which should lie on another disk than the store. Empty is beside the store's directory.",
 			kind: text(func(c *Config) *string { return &c.Guard }),
 		},
 		{
