@@ -56,7 +56,8 @@ func GenerateKey(name string) (skey string, err error) {
 
 // LoadOrCreateKey reads the key in a file, or makes one there, mode 0600. A
 // file that others may read, or that holds a key of another name, is refused;
-// an empty name takes any key, and makes none.
+// an empty name takes any key, and makes none. The key of a log serves its later
+// epochs, whose origins are the log's with /e2 and so on behind it.
 func LoadOrCreateKey(path, name string) (*Signer, error) {
 	s, err := LoadKey(path)
 	if errors.Is(err, fs.ErrNotExist) && name != "" {
@@ -68,7 +69,7 @@ func LoadOrCreateKey(path, name string) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name != "" && s.Name() != name {
+	if name != "" && s.Name() != name && !strings.HasPrefix(name, s.Name()+"/e") {
 		return nil, fmt.Errorf("load signing key %s: it is the key of %q, not of %q; give the right file, or move this one away to make a new key", path, s.Name(), name)
 	}
 	return s, nil

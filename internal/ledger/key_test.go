@@ -44,6 +44,9 @@ func TestKeyFile(t *testing.T) {
 	if _, err := LoadOrCreateKey(path, "log.example/b"); err == nil || !strings.Contains(err.Error(), "log.example/a") {
 		t.Errorf("a key of another name: %v", err)
 	}
+	if _, err := LoadOrCreateKey(path, "log.example/a/e2"); err != nil {
+		t.Error("the next epoch:", err)
+	}
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o620} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
