@@ -12,6 +12,10 @@ import (
 // cli is every command. Each lives in a file of its own.
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Take in, keep and serve audit events."`
+	Token   tokenCmd   `cmd:"" help:"Make a token for a role."`
+	Config  configCmd  `cmd:"" help:"Print every setting, its value and where that came from."`
+	Health  healthCmd  `cmd:"" help:"Ask the server on this machine whether it is ready: for health checks."`
+	Bench   benchCmd   `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

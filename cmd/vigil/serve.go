@@ -1,7 +1,273 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"runtime/debug"
+	"time"
 
-type serveCmd struct{}
+	"golang.org/x/sync/errgroup"
 
-func (c *serveCmd) Run(ctx context.Context, std *stdio) error { return usagef("serve is not wired yet") }
+	"vigil/internal/auth"
+	"vigil/internal/config"
+	"vigil/internal/ledger"
+	"vigil/internal/logapi"
+	"vigil/internal/postgrest"
+	"vigil/internal/server"
+	"vigil/internal/store"
+	"vigil/internal/store/segment"
+	"vigil/internal/telemetry"
+	"vigil/internal/web"
+)
+
+type serveCmd struct {
+	settings
+	Listen string `help:"Address of the API." placeholder:"HOST:PORT"`
+	Admin  string `help:"Address of /live, /ready and /metrics; off for none." placeholder:"HOST:PORT"`
+}
+
+// Run serves until ctx ends.
+func (c *serveCmd) Run(ctx context.Context, std *stdio) error {
+	cfg, err := c.load(std, map[string]string{"listen": c.Listen, "admin": c.Admin})
+	if err != nil {
+		return err
+	}
+	tel := telemetry.New(telemetry.Config{Out: std.Err, Level: cfg.Log.Level, Format: cfg.Log.Format, Version: version()})
+	for _, w := range cfg.Warnings {
+		tel.Log.Warn(w)
+	}
+	s := &serving{cfg: cfg, log: tel.Log, tel: tel, std: std, fatal: make(chan error, 1)}
+	if err := s.open(); err != nil {
+		return err
+	}
+	return errors.Join(s.run(ctx), s.store.Close())
+}
+
+// serving is a server with its parts.
+type serving struct {
+	cfg   *config.Config
+	log   *slog.Logger
+	tel   *telemetry.Telemetry
+	std   *stdio
+	fatal chan error // why the store gave up
+
+	secretAt  string // where the secret lies, for people
+	auth      *auth.Authenticator
+	store     store.Store
+	signer    *ledger.Signer
+	publisher *ledger.Publisher // nil where the store takes nothing
+	recorder  *server.Recorder
+	certs     *web.Certificates
+	local     net.Listener // the unix socket; nil for a store in memory
+	listener  net.Listener
+	admin     net.Listener // nil for none
+}
+
+// open makes the parts, in the order of what needs what.
+func (s *serving) open() (err error) {
+	if s.cfg.MemoryLimit > 0 {
+		debug.SetMemoryLimit(s.cfg.MemoryLimit)
+	}
+	if s.secretAt, err = ensureSecret(s.cfg); err != nil {
+		return err
+	}
+	if s.auth, err = authenticator(s.cfg, s.log); err != nil {
+		return usageError{err}
+	}
+	if s.cfg.TLS.Cert != "" {
+		if s.certs, err = web.LoadCertificates(web.CertificateFiles{
+			Cert: s.cfg.TLS.Cert, Key: s.cfg.TLS.Key, ClientCA: s.cfg.TLS.ClientCA, Log: s.log,
+		}); err != nil {
+			return err
+		}
+	}
+	o := storeOptions(s.cfg)
+	o.OnFatal = func(err error) { s.fatal <- err }
+	o.OnResume = func(refused int64) { s.recorder.Gap(refused) }
+	if s.store, err = openStore(o, s.cfg, storeConfig(s.cfg, s.log, s.tel.Registry)); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.store.Close())
+		}
+	}()
+	s.recorder = server.NewRecorder(server.RecorderConfig{
+		Store: s.store, Observer: s.store.Log().Origin(), Version: version(), Now: time.Now, Log: s.log,
+	})
+	if err := s.openLog(); err != nil {
+		return err
+	}
+	return s.listen()
+}
+
+// openLog makes what signs the log. A store that is read-only signs nothing.
+func (s *serving) openLog() (err error) {
+	origin := s.store.Log().Origin()
+	pc := ledger.PublisherConfig{Log: s.store.Log(), Epoch: 1, StoreID: origin, Logger: s.log, Metrics: s.tel.Registry}
+	seg, onDisk := s.store.(*segment.Store)
+	if !onDisk {
+		skey, err := ledger.GenerateKey(origin)
+		if err != nil {
+			return err
+		}
+		if s.signer, err = ledger.NewSigner(skey); err != nil {
+			return err
+		}
+	} else {
+		if s.signer, err = ledger.LoadOrCreateKey(s.keyPath(), origin); err != nil {
+			return err
+		}
+		pc.Guard, pc.StoreID, pc.Epoch, pc.LastIDs = seg.Guard(), seg.StoreID(), seg.Epoch(), seg.LastIDs
+	}
+	if s.store.Err() != nil {
+		return nil
+	}
+	pc.Signer = s.signer
+	for _, to := range s.cfg.Checkpoints {
+		out, err := ledger.ParseOutput(to)
+		if err != nil {
+			return usageError{err}
+		}
+		pc.Outputs = append(pc.Outputs, out)
+	}
+	s.publisher, err = ledger.NewPublisher(pc)
+	return err
+}
+
+// keyPath returns the file of the signing key.
+func (s *serving) keyPath() string {
+	if s.cfg.SigningKey != "" {
+		return s.cfg.SigningKey
+	}
+	return filepath.Join(storeDir(s.cfg), "log.key")
+}
+
+// listen opens the listeners.
+func (s *serving) listen() (err error) {
+	if s.listener, err = web.Listen(s.cfg.Listen); err != nil {
+		return err
+	}
+	if s.cfg.Admin != "" {
+		if s.admin, err = web.Listen(s.cfg.Admin); err != nil {
+			return errors.Join(err, s.listener.Close())
+		}
+	}
+	if dir := storeDir(s.cfg); dir != "" {
+		if s.local, err = web.Listen("unix:" + segment.SocketPath(dir)); err != nil {
+			s.log.Warn("commands cannot reach this server through its socket; give them --url", "err", err)
+			s.local = nil
+		}
+	}
+	return nil
+}
+
+// handler mounts the faces.
+func (s *serving) handler() (http.Handler, error) {
+	edgeConfig := web.EdgeConfig{BaseURL: s.cfg.BaseURL}
+	for _, p := range s.cfg.TrustedProxies {
+		edgeConfig.Proxies = append(edgeConfig.Proxies, p.String())
+	}
+	edge, err := web.NewEdge(edgeConfig)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	gate := &server.Gate{Auth: s.auth, Admin: "admin"}
+	api := postgrest.New(postgrest.Config{
+		Store: s.store, Authenticate: gate.Authenticate, Allow: gate.Allow,
+		Limits: s.limits(), MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
+		BaseURL: firstOf(s.cfg.OpenAPIURL, s.cfg.BaseURL), CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
+	})
+	log := logapi.New(logapi.Config{
+		Store: s.store, Authorize: gate.Authorize, Key: s.signer.Verifier(),
+		Observe: func(r *http.Request, table, query string, rows int64) {
+			a := web.AccessOf(r.Context())
+			a.Table, a.Query, a.Rows = table, query, rows
+		},
+	})
+	return server.Handler(server.Config{
+		API: api, Log: web.Handle(log.Serve, postgrest.ErrorWriter(s.log)),
+		Edge: edge, Stall: s.limits().Stall, Trace: s.cfg.TraceHeader, Recorder: s.recorder, Metrics: s.tel.Registry,
+	}), nil
+}
+
+// limits returns the configured bounds.
+func (s *serving) limits() web.Limits {
+	l := web.DefaultLimits()
+	c := s.cfg.Limits
+	l.Body, l.Depth, l.Keys, l.InFlight, l.Header = c.Body, c.Depth, c.Keys, c.InFlight, c.HeaderTime
+	l.Idle = s.cfg.IdleTime
+	return l
+}
+
+// run serves until ctx ends or the store gives up. Servers stop first, then the
+// recorder writes what they left, then the last checkpoint is signed.
+func (s *serving) run(ctx context.Context) error {
+	h, err := s.handler()
+	if err != nil {
+		return err
+	}
+	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBehind()
+	recorded, published := make(chan error, 1), make(chan error, 1)
+	go func() { recorded <- s.recorder.Run(behind) }()
+	signing, stopSigning := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSigning()
+	go func() {
+		if s.publisher == nil {
+			published <- nil
+			return
+		}
+		published <- s.publisher.Run(signing)
+	}()
+
+	s.recorder.Record(server.Doing{Action: "execute", Message: "vigil started"})
+	s.welcome()
+	err = s.serve(ctx, h)
+	s.recorder.Record(server.Doing{Action: "execute", Message: "vigil stopped"})
+	stopBehind()
+	err = errors.Join(err, <-recorded)
+	stopSigning()
+	return errors.Join(err, <-published)
+}
+
+// serve answers on the listeners until ctx ends or the store gives up.
+func (s *serving) serve(ctx context.Context, h http.Handler) error {
+	g, ctx := errgroup.WithContext(ctx)
+	api := func(certs *web.Certificates) *web.Server {
+		return web.NewServer(web.ServerConfig{Handler: h, Limits: s.limits(), TLS: certs, Grace: s.cfg.ShutdownTime, Log: s.log})
+	}
+	g.Go(func() error { return api(s.certs).Serve(ctx, s.listener) })
+	if s.local != nil {
+		g.Go(func() error { return api(nil).Serve(ctx, s.local) })
+	}
+	if s.admin != nil {
+		admin := s.tel.Handler(telemetry.Check{Name: "store", Check: s.store.Err})
+		g.Go(func() error {
+			return web.NewServer(web.ServerConfig{Handler: admin, Grace: time.Second, Log: s.log}).Serve(ctx, s.admin)
+		})
+	}
+	g.Go(func() error {
+		select {
+		case err := <-s.fatal:
+			return fmt.Errorf("the store stopped taking events: %w", err)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return g.Wait()
+}
+
+func firstOf(s ...string) string {
+	for _, v := range s {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

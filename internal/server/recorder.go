@@ -220,8 +220,11 @@ func (r *Recorder) event(d Doing) *vigil.Event {
 	if doc.Severity == "" {
 		doc.Severity = "info"
 	}
-	if d.Who == "" && d.Role == "" && d.IP == "" {
+	switch {
+	case d.Who == "" && d.Role == "" && d.IP == "":
 		doc.Agent = agent{Who: "vigil", Type: "system"}
+	case d.Who == "": // a token that names nobody: its role is all that is known
+		doc.Agent.Who = d.Role
 	}
 	if d.Status != 0 {
 		doc.Outcome = strconv.Itoa(d.Status)

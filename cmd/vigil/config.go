@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+)
+
+type configCmd struct {
+	settings
+}
+
+// Run prints every setting with its value and where that came from.
+func (c *configCmd) Run(std *stdio) error {
+	cfg, err := c.load(std, nil)
+	if err != nil {
+		return err
+	}
+	for _, w := range cfg.Warnings {
+		fmt.Fprintln(std.Err, "vigil: warning:", w)
+	}
+	tw := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "SETTING\tVALUE\tFROM")
+	for _, s := range cfg.Explain() {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", s.Name, s.Value, s.Source)
+	}
+	for _, s := range cfg.Ignored {
+		fmt.Fprintf(tw, "%s\t(means nothing here)\t%s\n", s.Name, s.Source)
+	}
+	return tw.Flush()
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"vigil/internal/config"
+)
+
+// secretFile is where a store's directory has the secret that was made for it.
+const secretFile = "jwt-secret"
+
+// storeDir returns the directory of a dir: store, empty for any other.
+func storeDir(cfg *config.Config) string {
+	dir, ok := strings.CutPrefix(cfg.Store, "dir:")
+	if !ok {
+		return ""
+	}
+	return dir
+}
+
+// configuredKeys reports whether the configuration says itself how tokens are verified.
+func configuredKeys(cfg *config.Config) bool {
+	a := cfg.Auth
+	return len(a.Secrets) > 0 && a.Secrets[0] != "" || a.Keys != "" || len(a.JWKS) > 0 || len(a.Issuers) > 0
+}
+
+// signingSecret returns the secret to sign tokens with, and where it is from.
+func signingSecret(cfg *config.Config) (secret, from string, err error) {
+	if len(cfg.Auth.Secrets) > 0 && cfg.Auth.Secrets[0] != "" {
+		secret, from = cfg.Auth.Secrets[0], "the configuration (jwt.secret)"
+		if cfg.Auth.SecretBase64 {
+			b, err := decodeSecret(secret)
+			if err != nil {
+				return "", "", err
+			}
+			secret = b
+		}
+		return secret, from, nil
+	}
+	if configuredKeys(cfg) {
+		return "", "", errors.New("no token can be made here: tokens are verified with public keys; ask the issuer for one")
+	}
+	dir := storeDir(cfg)
+	if dir == "" {
+		return "", "", errors.New("a store in memory has no lasting secret: set PGRST_JWT_SECRET (32 characters or more) for the server and for this command")
+	}
+	from = filepath.Join(dir, secretFile)
+	b, err := os.ReadFile(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", "", fmt.Errorf("there is no secret yet: start vigil serve, which makes %s, or set PGRST_JWT_SECRET", from)
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return strings.TrimSpace(string(b)), from, nil
+}
+
+// decodeSecret undoes base64, with or without padding, in either alphabet.
+func decodeSecret(s string) (string, error) {
+	s = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", ".", "=").Replace(strings.TrimSpace(s)), "=")
+	b, err := base64.RawStdEncoding.DecodeString(s)
+	if err != nil {
+		return "", fmt.Errorf("jwt.secret is not base64, as jwt.secret-base64 says: %w", err)
+	}
+	return string(b), nil
+}
+
+// ensureSecret makes sure that tokens can be verified: where the configuration
+// has no key, it makes a secret beside the store, once, and adds it to cfg. It
+// returns where the secret lies.
+func ensureSecret(cfg *config.Config) (from string, err error) {
+	if configuredKeys(cfg) {
+		return "in the configuration", nil
+	}
+	dir := storeDir(cfg)
+	if dir == "" {
+		cfg.Auth.Secrets = []string{rand.Text() + rand.Text()}
+		return "made for this run only", nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the store's directory: %w", err)
+	}
+	if err := makeSecret(dir); err != nil {
+		return "", fmt.Errorf("make the secret: %w", err)
+	}
+	secret, from, err := signingSecret(cfg)
+	if err != nil {
+		return "", err
+	}
+	cfg.Auth.Secrets = []string{secret}
+	return absolute(from), nil
+}
+
+// makeSecret makes the file with a new secret, unless it is there. It is
+// written aside and linked, so that a crash leaves no half of it.
+func makeSecret(dir string) error {
+	path := filepath.Join(dir, secretFile)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	f, err := os.CreateTemp(dir, secretFile+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(rand.Text() + rand.Text() + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}

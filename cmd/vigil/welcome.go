@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"vigil/internal/auth"
+)
+
+// welcome prints what to paste next, and where things lie.
+func (s *serving) welcome() {
+	scheme := "http"
+	if s.certs != nil {
+		scheme = "https"
+	}
+	url := firstOf(s.cfg.BaseURL, scheme+"://"+reachable(s.listener.Addr().String()))
+	out := s.std.Out
+	fmt.Fprintf(out, "vigil %s listens on %s\n", version(), url)
+	if s.admin != nil {
+		fmt.Fprintf(out, "health and metrics: http://%s/ready, /metrics\n", reachable(s.admin.Addr().String()))
+	}
+	if dir := storeDir(s.cfg); dir != "" {
+		fmt.Fprintf(out, "events:  %s\nkey:     %s\n", absolute(dir), absolute(s.keyPath()))
+	} else {
+		fmt.Fprintln(out, "events:  in memory only: they are gone when this process ends")
+	}
+	fmt.Fprintf(out, "secret:  %s\n", s.secretAt)
+	if s.cfg.Auth.AnonRole != "" {
+		s.log.Warn("requests without a token are answered: whoever reaches this server reads what the role may", "role", s.cfg.Auth.AnonRole)
+	}
+	if err := s.store.Err(); err != nil {
+		s.log.Error("the store is open for reading only", "err", err)
+		return
+	}
+	s.paste(url)
+}
+
+// paste prints commands that work as they are.
+func (s *serving) paste(url string) {
+	token := "$(" + program() + " token --role event_logger)"
+	if storeDir(s.cfg) == "" {
+		// Nobody else can know the secret of a store in memory.
+		t, err := auth.Mint(s.cfg.Auth.Secrets[0], "event_logger", time.Time{}, nil)
+		if err != nil {
+			return
+		}
+		token = t
+	} else if abs := absolute(storeDir(s.cfg)); filepath.Base(abs) != "vigil-data" || s.cfg.Store != "dir:./vigil-data" {
+		token = fmt.Sprintf("$(%s token --role event_logger --store dir:%s)", program(), abs)
+	}
+	fmt.Fprintf(s.std.Out, `
+post an event and read it back:
+  TOKEN=%s
+  curl -i %s/events -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"event": {"action": "read", "subject": "Patient/1"}}'
+  curl -s '%s/events?order=id.desc&limit=5' -H "Authorization: Bearer $TOKEN"
+`, token, url, url)
+}
+
+// program returns how this program was called: go run leaves its binary in a
+// directory that is gone afterwards.
+func program() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/vigil"
+	}
+	return os.Args[0]
+}
+
+// absolute returns path from the root of the file system, for people.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// reachable returns an address that a client on this machine can use.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
