@@ -15,7 +15,7 @@ func AppendCanonical(dst, doc []byte) []byte {
 	if i >= len(doc) {
 		return dst
 	}
-	p := printer{doc: doc, space: true}
+	p := printer{doc: doc, space: true, number: appendNumber}
 	dst, _ = p.value(dst, i)
 	return dst
 }
@@ -28,7 +28,7 @@ func AppendStripped(dst, doc []byte) []byte {
 	if i >= len(doc) {
 		return dst
 	}
-	p := printer{doc: doc, strip: true}
+	p := printer{doc: doc, strip: true, number: appendNumber}
 	dst, _ = p.value(dst, i)
 	return dst
 }
@@ -39,6 +39,8 @@ type printer struct {
 	space bool // after colons and commas
 	strip bool // leave out members that are null
 	parts []part
+	// number appends a number, given as it is written.
+	number func(dst, raw []byte) []byte
 }
 
 // part is one printed member of an object that is being printed.
@@ -63,7 +65,7 @@ func (p *printer) value(dst []byte, i int) ([]byte, int) {
 			return dst, i + 1 // not JSON: go on
 		}
 		if kind(c) == '0' {
-			return appendNumber(dst, p.doc[i:end]), end
+			return p.number(dst, p.doc[i:end]), end
 		}
 		return append(dst, p.doc[i:end]...), end
 	}
