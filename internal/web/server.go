@@ -15,7 +15,7 @@ import (
 type ServerConfig struct {
 	Handler http.Handler
 	Limits  Limits        // zero fields are those of [DefaultLimits]
-	TLS     *Certificates // nil is plain HTTP
+	TLS     *Certificates // nil is plain HTTP; unix sockets always are
 	Grace   time.Duration // how long requests may go on once the server stops; 0 is 30 s
 	Log     *slog.Logger
 }
@@ -24,7 +24,6 @@ type ServerConfig struct {
 // what has begun end.
 type Server struct {
 	http     *http.Server
-	tls      *Certificates
 	grace    time.Duration
 	stopping chan struct{}
 	once     sync.Once
@@ -43,7 +42,7 @@ func Stopping(ctx context.Context) <-chan struct{} {
 // NewServer returns a server that listens to nothing yet.
 func NewServer(c ServerConfig) *Server {
 	l := c.Limits.orDefault()
-	s := &Server{tls: c.TLS, grace: c.Grace, stopping: make(chan struct{})}
+	s := &Server{grace: c.Grace, stopping: make(chan struct{})}
 	if s.grace == 0 {
 		s.grace = 30 * time.Second
 	}
@@ -61,6 +60,9 @@ func NewServer(c ServerConfig) *Server {
 			return context.WithValue(context.Background(), stoppingKey{}, s.stopping)
 		},
 	}
+	if c.TLS != nil {
+		s.http.TLSConfig = c.TLS.Config()
+	}
 	return s
 }
 
@@ -77,14 +79,13 @@ func drained(h http.Handler, stall time.Duration) http.Handler {
 	})
 }
 
-// Serve answers on l until ctx ends or [Server.Stop] is called; it returns when
+// Serve answers on l, one of any number of listeners, until ctx ends or [Server.Stop] is called; it returns when
 // the requests that had begun are over, or their grace is. It closes l. Its error
 // is nil unless listening failed or requests had to be cut off.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
 	go func() {
-		if s.tls != nil {
-			s.http.TLSConfig = s.tls.Config()
+		if _, socket := l.Addr().(*net.UnixAddr); s.http.TLSConfig != nil && !socket {
 			served <- s.http.ServeTLS(l, "", "")
 			return
 		}

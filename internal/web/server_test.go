@@ -290,7 +290,12 @@ func TestUnixSocket(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	s := NewServer(ServerConfig{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	cert, key := save(t, t.TempDir(), issue(t, "server", nil))
+	certs, err := LoadCertificates(CertificateFiles{Cert: cert, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewServer(ServerConfig{TLS: certs, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "peer "+(*Edge)(nil).Peer(r))
 	})})
 	go s.Serve(t.Context(), l)
