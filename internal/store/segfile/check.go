@@ -11,13 +11,9 @@ func (f *File) Check() error {
 			return err
 		}
 	}
-	names, err := f.names()
-	if err != nil {
-		return err
-	}
 	got := Meta{StoreID: f.meta.StoreID, Table: f.meta.Table, Mapping: f.meta.Mapping}
 	for i := range f.blocks {
-		if err := f.checkBlock(i, names, &got); err != nil {
+		if err := f.checkBlock(i, &got); err != nil {
 			return err
 		}
 	}
@@ -59,15 +55,11 @@ func (f *File) checkSum(s *section) error {
 }
 
 // checkBlock verifies a block and adds its records to got.
-func (f *File) checkBlock(i int, names *names, got *Meta) error {
+func (f *File) checkBlock(i int, got *Meta) error {
 	b := &f.blocks[i]
-	head, err := f.read(kindHeads, &b.head)
+	recs, err := f.heads(i)
 	if err != nil {
 		return err
-	}
-	recs := readHead(head, b.count, names)
-	if recs == nil {
-		return f.corrupt(kindHeads, b.head.off, "the columns do not hold the records that the directory names")
 	}
 	raw, err := f.docs(i)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"sort"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/klauspost/compress/zstd"
 )
 
 // A File is an open segment. It is safe for concurrent use.
@@ -95,7 +96,7 @@ func (f *File) Block(i int) ([]Record, error) {
 	if v, ok := f.cache.get(key); ok {
 		return v.([]Record), nil
 	}
-	heads, err := f.Heads(i)
+	recs, err := f.heads(i)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,6 @@ func (f *File) Block(i int) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	recs := append(make([]Record, 0, len(heads)), heads...)
 	if !setDocs(raw, recs) {
 		return nil, f.corrupt(kindDocs, f.blocks[i].docs.off, "the documents do not fill their block")
 	}
@@ -112,12 +112,22 @@ func (f *File) Block(i int) ([]Record, error) {
 }
 
 // Heads returns the records of block i, not necessarily with their documents. It
-// costs a tenth of Block.
+// costs a seventh of Block.
 func (f *File) Heads(i int) ([]Record, error) {
 	key := cacheKey{f.id, i, partHead}
 	if v, ok := f.cache.get(key); ok {
 		return v.([]Record), nil
 	}
+	recs, err := f.heads(i)
+	if err != nil {
+		return nil, err
+	}
+	f.cache.put(key, recs, int64(len(recs))*recordSize)
+	return recs, nil
+}
+
+// heads decodes the columns of block i.
+func (f *File) heads(i int) ([]Record, error) {
 	names, err := f.names()
 	if err != nil {
 		return nil, err
@@ -131,7 +141,6 @@ func (f *File) Heads(i int) ([]Record, error) {
 	if recs == nil {
 		return nil, f.corrupt(kindHeads, b.head.off, "the columns do not hold the records that the directory names")
 	}
-	f.cache.put(key, recs, int64(len(recs))*recordSize)
 	return recs, nil
 }
 
@@ -228,9 +237,9 @@ func (f *File) read(k kind, e *extent) ([]byte, error) {
 
 // unpack decodes a zstd frame, which must have e.raw bytes.
 func (f *File) unpack(k kind, e *extent, b []byte) ([]byte, error) {
-	// A block of zstd has at least 4 bytes and at most 128 KiB when decoded.
-	if e.raw > maxBlock || e.raw > e.length<<15 {
-		return nil, f.corrupt(k, e.off, "it cannot have the length that is claimed when decoded")
+	var h zstd.Header
+	if err := h.Decode(b); err != nil || !h.HasFCS || h.FrameContentSize != uint64(e.raw) || e.raw > maxBlock {
+		return nil, f.corrupt(k, e.off, "it is not a zstd frame of the length that is claimed")
 	}
 	raw, err := f.cache.dec.DecodeAll(b, make([]byte, 0, e.raw))
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func newCache(t testing.TB, bytes int64) *Cache {
@@ -50,7 +52,7 @@ func all(t testing.TB, f *File) (recs []Record) {
 }
 
 // same compares records; nil and empty documents and senders are the same.
-func same(t testing.TB, got, want []Record) {
+func same(t rapid.TB, got, want []Record) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d records, want %d", len(got), len(want))

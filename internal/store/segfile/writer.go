@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -113,7 +114,7 @@ func (w *Writer) Add(r *Record) error {
 	if w.meta.Count > 0 && r.ID <= w.meta.LastID {
 		return fmt.Errorf("write segment %s: id %d comes after %d", w.name, r.ID, w.meta.LastID)
 	}
-	if len(r.Doc) > MaxDoc || len(r.Sender) > MaxDoc || r.Epoch < 0 {
+	if len(r.Doc) > MaxDoc || len(r.Sender) > MaxDoc || r.Epoch < 0 || r.Epoch > math.MaxInt32 {
 		return fmt.Errorf("write segment %s: record %d is out of bounds", w.name, r.ID)
 	}
 	if len(w.pending) == blockRecords || len(w.pending) > 0 && w.bytes+int64(len(r.Doc)) > blockBytes {
