@@ -114,6 +114,7 @@ func localEvidence(s *segment.Store, cfg *config.Config) (*evidence, error) {
 	}
 	guarded, err := s.Guard().Load(s.StoreID())
 	switch {
+	case s.Err() != nil: // the guard has been heard
 	case err == nil && guarded.Epoch == s.Epoch():
 		e.expect = append(e.expect, ledger.Expect{Name: "rollback guard", Size: guarded.Size, Root: guarded.Root})
 		if len(guarded.Checkpoint) > 0 {
@@ -167,7 +168,7 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			problems = append(problems, fmt.Sprintf("index %d: the entry cannot be read: %v", v.Size(), err))
+			v.Unreadable(err)
 			break
 		}
 		v.AddEntry(entry)

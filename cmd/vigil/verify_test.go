@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -151,7 +152,7 @@ func TestVerifyStore(t *testing.T) {
 	}
 }
 
-func isUsage(err error) bool { _, ok := err.(usageError); return ok }
+func isUsage(err error) bool { _, ok := errors.AsType[usageError](err); return ok }
 
 // TestVerifyDamage changes files of the store. Every change must be noticed.
 func TestVerifyDamage(t *testing.T) {
@@ -214,6 +215,7 @@ func TestVerifyDamage(t *testing.T) {
 			if err == nil {
 				t.Fatalf("not noticed: %s", out)
 			}
+			t.Logf("%v: %s", err, out)
 			if !strings.Contains(out, c.want) {
 				t.Errorf("says %q (%v), want %q", out, err, c.want)
 			}

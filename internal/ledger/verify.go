@@ -106,6 +106,13 @@ func (v *Verifier) AddEntry(e *Entry) {
 	v.lastID[l.Table] = l.ID
 }
 
+// Unreadable says that the next entry is there but cannot be read. What is
+// after it does not count.
+func (v *Verifier) Unreadable(err error) {
+	v.failed = true
+	v.report(v.Size(), "", 0, fmt.Sprintf("the entry cannot be read: %v", err))
+}
+
 // add takes the next leaf hash.
 func (v *Verifier) add(h Hash, table string, id int64) {
 	i := v.Size()

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -197,6 +198,12 @@ func TestVerifierRecords(t *testing.T) {
 	}
 	if got := v.Finish(); len(got) != 0 || v.Root() != w.log.Root() || v.Size() != 300 {
 		t.Errorf("%v", got)
+	}
+	u := NewVerifier(VerifierConfig{Size: 300})
+	u.AddEntry(w.entries[0])
+	u.Unreadable(errors.New("a bad block"))
+	if got := u.Finish(); len(got) != 1 || got[0].Index != 1 || !strings.Contains(got[0].Text, "a bad block") {
+		t.Errorf("an entry cannot be read: %v", got)
 	}
 	v.Add([]byte("no leaf"))
 	if got := v.Finish(); len(got) == 0 || got[0].Index != 300 {
