@@ -1,0 +1,156 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// layout knows where things lie in the directory of a store.
+type layout string
+
+func (l layout) manifest() string           { return filepath.Join(string(l), "manifest") }
+func (l layout) lock() string               { return filepath.Join(string(l), "lock") }
+func (l layout) journal() string            { return filepath.Join(string(l), "journal") }
+func (l layout) segments() string           { return filepath.Join(string(l), "segments") }
+func (l layout) segment(name string) string { return filepath.Join(l.segments(), name) }
+func (l layout) log() string                { return filepath.Join(string(l), "log") }
+
+// SocketPath returns where the server that has the store in dir listens.
+func SocketPath(dir string) string { return filepath.Join(dir, "socket") }
+
+// make makes the directories of a store that are not there.
+func (l layout) make() error {
+	for _, dir := range []string{string(l), l.journal(), l.segments(), l.log()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return syncDir(string(l))
+}
+
+// clear removes what a first start left that ended before the store was ready.
+func (l layout) clear() error {
+	for _, dir := range []string{l.journal(), l.segments(), l.log()} {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lockDir takes the directory for this process, until the file is closed.
+func lockDir(l layout) (*os.File, error) {
+	f, err := os.OpenFile(l.lock(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s", ErrLocked, l)
+		}
+		return nil, fmt.Errorf("lock %s: %w", l.lock(), err)
+	}
+	return f, nil
+}
+
+// writeFile puts a whole file in place: written aside, fsynced, renamed, and
+// the directory fsynced. When it returns nil the file is on stable storage; with
+// an error the old one is, unless the error is an [errPlaced].
+func writeFile(path string, data []byte) error {
+	aside := path + ".tmp"
+	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(aside, path)
+	}
+	if err != nil {
+		os.Remove(aside) // gives the space back on a full disk; opening removes it too
+		return err
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("%w: %v", errPlaced, err) // not %w: this is never a full disk that passes
+	}
+	return nil
+}
+
+// errPlaced says that it is unknown whether a file or the one before it will be
+// found after a power cut.
+var errPlaced = errors.New("sync directory after a rename")
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// leftovers returns the files in segments/ that the manifest does not name.
+func (l layout) leftovers(m *manifest) ([]string, error) {
+	named := map[string]bool{}
+	for _, s := range m.Segments {
+		named[s.File] = true
+	}
+	for _, k := range m.Keys {
+		named[k.File] = true
+	}
+	entries, err := os.ReadDir(l.segments())
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if !named[e.Name()] {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
+}
+
+// hasJournal reports whether there is a file with frames.
+func (l layout) hasJournal() (bool, error) {
+	entries, err := os.ReadDir(l.journal())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".journal") {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// used reports whether the directory holds anything of a store.
+func (l layout) used() bool {
+	for _, dir := range []string{l.journal(), l.segments(), l.log()} {
+		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// noSpace reports whether err says that the disk is full.
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

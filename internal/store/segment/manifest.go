@@ -1,0 +1,187 @@
+package segment
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"vigil/internal/ledger"
+)
+
+const (
+	manifestMark = "vigil-manifest/v1\n"
+	manifestSum  = "sha256 "
+)
+
+// The states of a store's directory.
+const (
+	stateNew   = "new"   // the first start has not finished: nothing was acknowledged
+	stateReady = "ready" // the store has taken events or may have
+)
+
+// manifest says what counts in the directory. It covers the log up to Size: the
+// segments hold exactly the events below it, the journal those from there on.
+type manifest struct {
+	StoreID  string           `json:"store_id"` // 32 hexadecimal digits
+	State    string           `json:"state"`
+	Epoch    int              `json:"epoch"`
+	Size     int64            `json:"size"`
+	Root     ledger.Hash      `json:"-"`
+	RootText string           `json:"root"`     // base64
+	Tree     []byte           `json:"tree"`     // ledger.Log.State at Size
+	LastIDs  map[string]int64 `json:"last_ids"` // by table, at Size
+	Floors   map[string]int64 `json:"floors"`   // by table: ids up to here were given in an epoch that is lost
+	Journal  journalAt        `json:"journal"`  // where the first frame past Size may stand
+	NextFile uint64           `json:"next_file"`
+	Segments []segmentEntry   `json:"segments"` // in the order of their first place in the log
+	Keys     []keysEntry      `json:"keys"`
+}
+
+type journalAt struct {
+	Generation uint64 `json:"generation"`
+	Offset     int64  `json:"offset"`
+}
+
+type segmentEntry struct {
+	File       string `json:"file"`
+	Table      string `json:"table"`
+	Count      int64  `json:"count"`
+	FirstID    int64  `json:"first_id"`
+	LastID     int64  `json:"last_id"`
+	FirstIndex int64  `json:"first_index"`
+	LastIndex  int64  `json:"last_index"`
+	Bytes      int64  `json:"bytes"`     // of the file
+	DocBytes   int64  `json:"doc_bytes"` // of documents and senders
+}
+
+type keysEntry struct {
+	File   string `json:"file"`
+	Count  int64  `json:"count"`
+	Newest int64  `json:"newest"` // microseconds since 1970
+}
+
+// clone returns a manifest that can be changed without changing m.
+func (m *manifest) clone() *manifest {
+	c := *m
+	c.LastIDs = maps.Clone(m.LastIDs)
+	c.Floors = maps.Clone(m.Floors)
+	c.Segments = slices.Clone(m.Segments)
+	c.Keys = slices.Clone(m.Keys)
+	return &c
+}
+
+// id returns the store's id.
+func (m *manifest) id() [16]byte {
+	var id [16]byte
+	hex.Decode(id[:], []byte(m.StoreID)) // readManifest has checked it
+	return id
+}
+
+// name returns the name of a new file, which no file has had before.
+func (m *manifest) name(what string) string {
+	m.NextFile++
+	return fmt.Sprintf("%08d.%s", m.NextFile, what)
+}
+
+func (m *manifest) write(path string) error {
+	m.RootText = m.Root.String()
+	body, err := json.MarshalIndent(m, "", " ")
+	if err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	data := append([]byte(manifestMark), body...)
+	data = append(data, '\n')
+	sum := sha256.Sum256(data)
+	data = append(data, manifestSum...)
+	data = append(hex.AppendEncode(data, sum[:]), '\n')
+	if err := writeFile(path, data); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return nil
+}
+
+func readManifest(path string) (*manifest, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseManifest(data, path)
+}
+
+func parseManifest(data []byte, path string) (*manifest, error) {
+	if !bytes.HasPrefix(data, []byte(manifestMark)) {
+		if bytes.HasPrefix(data, []byte("vigil-manifest/")) {
+			return nil, fmt.Errorf("%s was written by another version of vigil: use that one", path)
+		}
+		return nil, &DamageError{File: path, Reason: "it does not begin as a manifest does"}
+	}
+	const tail = len(manifestSum) + 2*sha256.Size + 1
+	if len(data) < len(manifestMark)+tail {
+		return nil, &DamageError{File: path, Reason: "it is cut short"}
+	}
+	body := data[:len(data)-tail]
+	sum := sha256.Sum256(body)
+	if want := manifestSum + hex.EncodeToString(sum[:]) + "\n"; string(data[len(body):]) != want {
+		return nil, &DamageError{File: path, Reason: "its checksum is wrong"}
+	}
+	m := new(manifest)
+	if err := json.Unmarshal(body[len(manifestMark):], m); err != nil {
+		return nil, &DamageError{File: path, Reason: err.Error()}
+	}
+	if id, err := hex.DecodeString(m.StoreID); err != nil || len(id) != 16 {
+		return nil, &DamageError{File: path, Reason: "the store's id is not 32 hexadecimal digits"}
+	}
+	var err error
+	if m.Root, err = ledger.ParseHash(m.RootText); err != nil {
+		return nil, &DamageError{File: path, Reason: err.Error()}
+	}
+	return m, m.check(path)
+}
+
+// check reports what cannot be in a manifest that this package wrote.
+func (m *manifest) check(path string) error {
+	bad := func(format string, args ...any) error {
+		return &DamageError{File: path, Reason: fmt.Sprintf(format, args...)}
+	}
+	if m.State != stateNew && m.State != stateReady {
+		return bad("state %q is unknown", m.State)
+	}
+	if m.Epoch < 1 || m.Size < 0 {
+		return bad("epoch %d or size %d cannot be", m.Epoch, m.Size)
+	}
+	var sum int64
+	for _, s := range m.Segments {
+		if s.Count < 1 || s.FirstID < 1 || s.LastID-s.FirstID < s.Count-1 || s.LastIndex >= m.Size {
+			return bad("the entry of %s cannot be", s.File)
+		}
+		sum += s.Count
+	}
+	if sum != m.Size {
+		return bad("its segments have %d events, the log has %d", sum, m.Size)
+	}
+	return nil
+}
+
+// DamageError says which file of a store is damaged, missing or out of place.
+// What it held had been acknowledged, so a store with it is not opened.
+type DamageError struct {
+	File   string
+	Reason string
+	Err    error
+}
+
+func (e *DamageError) Error() string {
+	s := e.File + " is damaged: " + e.Reason
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s + " (vigil check names everything that is wrong; put the file back from a copy of the store)"
+}
+
+// Unwrap returns the cause.
+func (e *DamageError) Unwrap() error { return e.Err }

@@ -1,0 +1,135 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"vigil/internal/store/segfile"
+)
+
+// The rules of merging: mergeRun neighbours of one table, none larger than its
+// tier allows, become one segment. Tiers grow by the factor mergeRun, so that an
+// event is written again only a few times in its life, and a table of any age
+// has few files. Larger tiers wait until heads have not been frozen for a while:
+// a bulk load is not slowed down by what can be done after it.
+const (
+	mergeRun  = 8
+	firstTier = 96 << 10 // bytes of documents
+	quietTier = 6 << 20  // larger ones need quiet
+	lastTier  = 48 << 20
+
+	mergeQuiet = 5 * time.Second
+	mergeLook  = time.Minute // how often an idle store looks for something to merge
+)
+
+// errBusy ends a merge that would keep a head waiting. It is tried again later.
+var errBusy = errors.New("a head waits to be sealed")
+
+// mergeRange finds the segments of one table that are to become one, in tiers
+// up to the given one; nil if there are none.
+func mergeRange(list []*seg, upTo int64) []*seg {
+	for tier := int64(firstTier); tier <= upTo; tier *= mergeRun {
+		run := 0
+		for i, sg := range list {
+			if run++; sg.DocBytes > tier {
+				run = 0
+			}
+			if run == mergeRun {
+				return list[i+1-mergeRun : i+1]
+			}
+		}
+	}
+	return nil
+}
+
+// mergeOne merges one run of small segments if there is one, and returns when
+// to look again.
+func (s *Store) mergeOne() (time.Duration, error) {
+	upTo := int64(quietTier)
+	if s.quiet() {
+		upTo = lastTier
+	}
+	for _, t := range s.Catalog.Tables() {
+		s.mu.RLock()
+		list := s.segs[t.Number]
+		s.mu.RUnlock()
+		run := mergeRange(list, upTo)
+		if run == nil {
+			continue
+		}
+		err := s.merge(run)
+		if errors.Is(err, errBusy) {
+			err = nil
+		}
+		return 0, err
+	}
+	if upTo < lastTier {
+		return mergeQuiet, nil
+	}
+	return mergeLook, nil
+}
+
+// quiet reports whether no head has been frozen for a while.
+func (s *Store) quiet() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.frozen) == 0 && time.Since(s.froze) > mergeQuiet
+}
+
+// merge makes one segment of several that follow each other in their table.
+func (s *Store) merge(run []*seg) error {
+	m := s.manifest.clone()
+	made, err := s.writeSegment(m, run[0].Table, s.concatenated(run))
+	if err != nil {
+		s.abandon(m, nil)
+		return err
+	}
+	for _, sg := range run {
+		m.Segments = slices.DeleteFunc(m.Segments, func(e segmentEntry) bool { return e.File == sg.File })
+	}
+	if err := s.install(m, []*seg{made}, run, nil); err != nil {
+		if noSpace(err) {
+			s.abandon(m, []*seg{made})
+		}
+		return err
+	}
+	s.metrics.merges.Inc()
+	return nil
+}
+
+// concatenated yields the records of segments that follow each other.
+func (s *Store) concatenated(run []*seg) iter.Seq2[*segfile.Record, error] {
+	return func(yield func(*segfile.Record, error) bool) {
+		for _, sg := range run {
+			for block := range sg.file.Blocks() {
+				recs, err := s.records(&unit{seg: sg, block: block})
+				if err == nil && s.interrupted() {
+					err = errBusy
+				}
+				if err != nil {
+					yield(nil, fmt.Errorf("read segments to merge: %w", err))
+					return
+				}
+				for i := range recs {
+					r := recs[i] // the cache's records are not to be changed
+					if !yield(&r, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// interrupted reports whether the sealer has something better to do than merge.
+func (s *Store) interrupted() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return s.oldestFrozen() != nil
+	}
+}

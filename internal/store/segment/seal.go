@@ -1,0 +1,249 @@
+package segment
+
+import (
+	"fmt"
+	"iter"
+	"os"
+	"time"
+
+	"vigil"
+	"vigil/internal/journal"
+	"vigil/internal/store/segfile"
+)
+
+// sealRetry is how long the sealer waits for space on a full disk.
+const sealRetry = time.Second
+
+// seal writes frozen heads to segments until the store stops. A full disk makes
+// it wait, with the heads still in memory and in the journal; anything else
+// that goes wrong is the end of the store's taking events.
+func (s *Store) seal() {
+	for {
+		h := s.oldestFrozen()
+		if h == nil {
+			if done := s.idle(); done {
+				return
+			}
+			continue
+		}
+		start := time.Now()
+		err := s.sealHead(h)
+		s.setSealError(err)
+		switch {
+		case err == nil:
+			s.metrics.seal.Observe(time.Since(start).Seconds())
+			s.tellSealed()
+		case !noSpace(err):
+			s.fail(fmt.Errorf("seal events: %w", err))
+			return
+		default:
+			s.log.Error("the disk is full: events stay in the journal", "err", err)
+			s.tellSealed()
+			select {
+			case <-time.After(sealRetry):
+			case <-s.stop:
+				return
+			}
+		}
+	}
+}
+
+// idle merges segments, or waits for a head; it reports that the store stops.
+func (s *Store) idle() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+	}
+	again, err := s.mergeOne()
+	switch {
+	case err == nil:
+	case noSpace(err):
+		s.log.Warn("the disk is full: segments are not merged", "err", err)
+		again = sealRetry
+	default:
+		s.fail(fmt.Errorf("merge segments: %w", err))
+		return true
+	}
+	select {
+	case <-s.toSeal:
+	case <-time.After(again):
+	case <-s.stop:
+		return true
+	}
+	return false
+}
+
+func (s *Store) oldestFrozen() *head {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(s.frozen) == 0 || s.failed() != nil {
+		return nil
+	}
+	return s.frozen[0]
+}
+
+func (s *Store) tellSealed() {
+	select {
+	case s.sealed <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) setSealError(err error) {
+	s.mu.Lock()
+	s.sealErr = err
+	s.mu.Unlock()
+}
+
+// sealBlocked returns why the oldest frozen head could not be sealed.
+func (s *Store) sealBlocked() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sealErr
+}
+
+// sealHead makes segments of a head, names them in the manifest, and lets go of
+// the head and of its part of the journal, in this order.
+func (s *Store) sealHead(h *head) (err error) {
+	m := s.manifest.clone()
+	var made []*seg
+	defer func() {
+		if noSpace(err) {
+			s.abandon(m, made)
+		}
+	}()
+	for _, t := range s.Catalog.Tables() {
+		if t.Number >= len(h.tables) || len(h.tables[t.Number]) == 0 {
+			continue
+		}
+		sg, err := s.writeSegment(m, t.Name, h.records(t.Number))
+		if err != nil {
+			return err
+		}
+		made = append(made, sg)
+	}
+	if err := s.sealKeys(m, h); err != nil {
+		return err
+	}
+	if err := s.tree.FlushTo(h.end.size); err != nil {
+		return err
+	}
+	if err := s.tiles.Sync(); err != nil {
+		return err
+	}
+	m.Size, m.Root, m.Tree, m.Epoch = h.end.size, h.end.root, h.end.state, max(m.Epoch, h.end.epoch)
+	m.Journal = journalAt{h.end.journal.Generation, h.end.journal.Offset}
+	for n, t := range s.Catalog.Tables() {
+		if n < len(h.end.last) {
+			m.LastIDs[t.Name] = max(m.LastIDs[t.Name], h.end.last[n])
+		}
+	}
+	if err := s.install(m, made, nil, h); err != nil {
+		return err
+	}
+	made = nil
+	if err := s.journal.Release(journal.Position{Generation: m.Journal.Generation, Offset: m.Journal.Offset}); err != nil {
+		return fmt.Errorf("release journal: %w", err)
+	}
+	return nil
+}
+
+// abandon removes the files that an attempt made which a full disk ended, and
+// lets the next one use other names. (After any other error the store stops, and
+// the next start removes what the manifest does not name.)
+func (s *Store) abandon(m *manifest, made []*seg) {
+	for _, sg := range made {
+		sg.file.Close()
+		if err := os.Remove(s.dir.segment(sg.File)); err != nil {
+			s.log.Warn("a file of unfinished work stays until the next start", "err", err)
+		}
+	}
+	s.manifest.NextFile = max(s.manifest.NextFile, m.NextFile)
+}
+
+// records yields the events of one table. They point into the head, and each is
+// good until the next.
+func (h *head) records(table int) iter.Seq2[*segfile.Record, error] {
+	return func(yield func(*segfile.Record, error) bool) {
+		v := h.view(table)
+		var formats interner
+		for _, i := range v.rows {
+			r, err := v.record(int(i), &formats)
+			if !yield(&r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// writeSegment writes records of a table to a new file, enters it in m, and
+// opens it. With an error there is no file.
+func (s *Store) writeSegment(m *manifest, table string, recs iter.Seq2[*segfile.Record, error]) (*seg, error) {
+	meta := segfile.Meta{StoreID: m.id(), Table: table}
+	if s.cfg.Mapping != nil {
+		meta.Mapping = s.cfg.Mapping.Number()
+	}
+	e := segmentEntry{File: m.name(table + ".seg"), Table: table}
+	w, err := segfile.NewWriter(s.dir.segments(), e.File, meta)
+	if err != nil {
+		return nil, fmt.Errorf("write segment %s: %w", e.File, err)
+	}
+	for r, err := range recs {
+		if err == nil {
+			s.occurred(r)
+			err = w.Add(r)
+		}
+		if err != nil {
+			w.Abort()
+			return nil, fmt.Errorf("write segment %s: %w", e.File, err)
+		}
+		e.DocBytes += int64(len(r.Doc) + len(r.Sender))
+	}
+	info, err := w.Commit()
+	if err != nil {
+		return nil, fmt.Errorf("write segment %s: %w", e.File, err)
+	}
+	e.Bytes, e.Count = info.Size, int64(info.Meta.Count)
+	e.FirstID, e.LastID = info.Meta.FirstID, info.Meta.LastID
+	e.FirstIndex, e.LastIndex = info.Meta.FirstIndex, info.Meta.LastIndex
+	m.Segments = append(m.Segments, e)
+	return s.openSegment(e, m.id())
+}
+
+// occurred fills in when an event happened, as the store's mapping reads it. It
+// is an index: the segment says by which mapping it was made.
+func (s *Store) occurred(r *segfile.Record) {
+	r.Occurred = 0
+	if s.cfg.Mapping == nil {
+		return
+	}
+	if t := s.cfg.Mapping.Facts(vigil.Format(r.Format), r.Doc).Occurred; !t.IsZero() {
+		r.Occurred = t.UnixMicro()
+	}
+}
+
+// install writes m and then lets readers see it: the segments made take the
+// place of those gone, and of the sealed head if there is one.
+func (s *Store) install(m *manifest, made, gone []*seg, sealed *head) error {
+	sortSegments(m.Segments)
+	if err := m.write(s.dir.manifest()); err != nil {
+		return err
+	}
+	old := s.manifest
+	s.manifest = m
+	s.mu.Lock()
+	for _, sg := range gone {
+		s.segs[sg.table] = without(s.segs[sg.table], sg)
+	}
+	for _, sg := range made {
+		s.segs[sg.table] = with(s.segs[sg.table], sg)
+	}
+	if sealed != nil {
+		s.frozen = append([]*head(nil), s.frozen[1:]...)
+	}
+	s.mu.Unlock()
+	s.metrics.segments.Set(float64(len(m.Segments)))
+	s.removeUnnamed(old, m)
+	return nil
+}
