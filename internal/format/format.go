@@ -7,6 +7,7 @@ package format
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"vigil"
@@ -21,7 +22,8 @@ func New(zone *time.Location) vigil.Mapping {
 	if zone == nil {
 		zone = time.UTC
 	}
-	m := &mapping{zone: zone, number: vigil.MappingNumber(zone)}
+	m := &mapping{number: vigil.MappingNumber(zone)}
+	m.collectors.New = func() any { return &collector{zone: zone} }
 	properties := vigil.Properties()
 	for v := range vigil.NumVocabularies {
 		m.trees[v] = compile(properties, v)
@@ -29,11 +31,11 @@ func New(zone *time.Location) vigil.Mapping {
 	return m
 }
 
-// mapping is the compiled table. It is never changed.
+// mapping is the compiled table, which is never changed.
 type mapping struct {
-	zone   *time.Location
-	number uint32
-	trees  [vigil.NumVocabularies]*node
+	number     uint32
+	trees      [vigil.NumVocabularies]*node
+	collectors sync.Pool // of *collector
 }
 
 var _ vigil.Mapping = (*mapping)(nil)
@@ -50,8 +52,8 @@ func (m *mapping) Facts(format vigil.Format, doc []byte) vigil.Facts {
 	if !known {
 		return vigil.Facts{}
 	}
-	c := collector{zone: m.zone}
-	c.hits = c.buf[:0]
+	c := m.collectors.Get().(*collector)
+	defer m.collectors.Put(c)
 	if v == vigil.Logserver {
 		if resource, ok := jsonb.Get(doc, "resource"); ok && isAuditEvent(resource) {
 			// The AuditEvent inside says it better than what is around it.
@@ -60,7 +62,10 @@ func (m *mapping) Facts(format vigil.Format, doc []byte) vigil.Facts {
 		}
 	}
 	c.at(m.trees[v], doc)
-	return c.facts()
+	f := c.facts()
+	clear(c.hits) // let go of the texts
+	c.hits, c.layer = c.hits[:0], 0
+	return f
 }
 
 // vocabulary returns the vocabulary of a document. A format that is posted by
@@ -125,7 +130,6 @@ type collector struct {
 	zone  *time.Location
 	layer int // sources of a later layer come after those of an earlier one
 	hits  []hit
-	buf   [24]hit
 	raw   []byte // scratch
 }
 
@@ -149,45 +153,46 @@ func (c *collector) facts() vigil.Facts {
 		return a.rank - b.rank
 	})
 	var f vigil.Facts
-	rank := -1 // of the source that gave the fact's last value
-	var seen set
-	for i, h := range c.hits {
-		if i == 0 || c.hits[i-1].property != h.property {
-			rank, seen = -1, nil
+	backing := make([]string, 0, len(c.hits)) // of every list: a fact's values follow each other
+	for hits, n := c.hits, 0; len(hits) > 0; hits = hits[n:] {
+		for n = 1; n < len(hits) && hits[n].property == hits[0].property; {
+			n++
 		}
-		switch {
-		case h.otherwise && rank >= 0 && rank != h.rank:
-		case h.fact != vigil.NumFacts:
-			f.Values[h.fact], seen = appendNew(f.Values[h.fact], seen, h.text)
-			rank = h.rank
-		case f.Occurred.IsZero():
-			f.Occurred = h.when
+		fact := hits[0].fact
+		if fact == vigil.NumFacts {
+			f.Occurred = hits[0].when
+			continue
 		}
+		from := len(backing)
+		backing = appendValues(backing, hits[:n])
+		f.Values[fact] = backing[from:len(backing):len(backing)]
 	}
 	return f
 }
 
-// set holds what a long list has.
-type set map[string]bool
-
-// appendNew appends s unless it is there already. A document may name every
-// patient of a hospital, so a long list gets a set.
-func appendNew(list []string, seen set, s string) ([]string, set) {
-	if len(list) < 16 {
-		if slices.Contains(list, s) {
-			return list, nil
+// appendValues appends the values of one fact to list, each once.
+func appendValues(list []string, hits []hit) []string {
+	from := len(list)
+	rank := -1               // of the source that gave the last value
+	var seen map[string]bool // of a long list: a document may name every patient of a hospital
+	for _, h := range hits {
+		if h.otherwise && rank >= 0 && rank != h.rank {
+			continue
 		}
-		return append(list, s), nil
-	}
-	if seen == nil {
-		seen = set{}
-		for _, old := range list {
-			seen[old] = true
+		rank = h.rank
+		if len(hits) < 16 {
+			if !slices.Contains(list[from:], h.text) {
+				list = append(list, h.text)
+			}
+			continue
+		}
+		if seen == nil {
+			seen = make(map[string]bool, len(hits))
+		}
+		if !seen[h.text] {
+			seen[h.text] = true
+			list = append(list, h.text)
 		}
 	}
-	if seen[s] {
-		return list, seen
-	}
-	seen[s] = true
-	return append(list, s), seen
+	return list
 }

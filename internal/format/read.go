@@ -116,26 +116,39 @@ func (c *collector) reference(as vigil.Reading, val []byte) string {
 	return ref
 }
 
-// named are the members that name a resource together: its type and its id.
-var named = [...]struct{ kind, id string }{
-	{"resourceType", "id"},
-	{"resourceType", "_id"},
-	{"rtp", "rid"},  // Aidbox's log
-	{"type", "key"}, // an exchange
-}
-
 // objectReference returns Type/id of an object that has a reference, or its own
-// type and id. An AuditEvent is the record, not what the record is about.
+// type and id: a resource or a reference as Aidbox writes it, a line of Aidbox's
+// log (rtp, rid), an exchange (type, key). An AuditEvent is the record, not what
+// the record is about.
 func (c *collector) objectReference(val []byte) string {
-	if r, ok := c.member(val, "reference"); ok {
-		return normalize(r)
+	var reference, kind, id, logKind, logID, exchangeKind, exchangeKey []byte
+	for key, m := range jsonb.Members(val) {
+		switch key {
+		case "reference":
+			reference = m
+		case "resourceType":
+			kind = m
+		case "id", "_id":
+			id = m
+		case "rtp":
+			logKind = m
+		case "rid":
+			logID = m
+		case "type":
+			exchangeKind = m
+		case "key":
+			exchangeKey = m
+		}
 	}
-	for _, n := range named {
-		kind, ok := c.member(val, n.kind)
-		if !ok || kind == "AuditEvent" {
+	if ref := string(c.text(reference)); ref != "" {
+		return normalize(ref)
+	}
+	for _, named := range [...][2][]byte{{kind, id}, {logKind, logID}, {exchangeKind, exchangeKey}} {
+		if named[0] == nil || named[1] == nil {
 			continue
 		}
-		if id, ok := c.member(val, n.id); ok {
+		kind := string(c.text(named[0]))
+		if id := string(c.text(named[1])); id != "" && kind != "" && kind != "AuditEvent" {
 			return normalize(kind + "/" + id)
 		}
 	}
