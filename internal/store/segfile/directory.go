@@ -84,7 +84,7 @@ func appendDirectory(dst []byte, blocks []block) []byte {
 // wrong.
 func readDirectory(b []byte, docs, heads *section, total int) []block {
 	n, used := binary.Uvarint(b)
-	if used <= 0 || n > uint64(len(b))/16 {
+	if used <= 0 || n > uint64(len(b)-used)/16 {
 		return nil
 	}
 	b = b[used:]

@@ -237,8 +237,11 @@ func (f *File) read(k kind, e *extent) ([]byte, error) {
 
 // unpack decodes a zstd frame, which must have e.raw bytes.
 func (f *File) unpack(k kind, e *extent, b []byte) ([]byte, error) {
+	// The length is looked at before memory is taken for it. Frames of less than
+	// 256 bytes may leave it out.
 	var h zstd.Header
-	if err := h.Decode(b); err != nil || !h.HasFCS || h.FrameContentSize != uint64(e.raw) || e.raw > maxBlock {
+	fits := h.Decode(b) == nil && e.raw <= maxBlock && (h.FrameContentSize == uint64(e.raw) || !h.HasFCS && e.raw < 256)
+	if !fits {
 		return nil, f.corrupt(k, e.off, "it is not a zstd frame of the length that is claimed")
 	}
 	raw, err := f.cache.dec.DecodeAll(b, make([]byte, 0, e.raw))
