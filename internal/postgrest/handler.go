@@ -1,0 +1,275 @@
+package postgrest
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"vigil"
+	"vigil/internal/auth"
+	"vigil/internal/query"
+	"vigil/internal/store"
+	"vigil/internal/web"
+)
+
+// schema is the one PostgreSQL schema that there seems to be.
+const schema = "api"
+
+// Config is what the face is made of.
+type Config struct {
+	Store store.Store
+	// Authenticate says who asks; Allow whether it may. Their errors are shown.
+	Authenticate func(*http.Request) (*auth.Principal, error)
+	Allow        func(p *auth.Principal, table string, a auth.Action) error
+	Bodies       *web.Bodies // nil reads bodies within Limits
+	Limits       web.Limits  // zero is [web.DefaultLimits]
+	MaxRows      int64       // most rows of one answer; 0 is no bound
+	Aggregates   bool        // sum(), count() and the like are allowed
+	BaseURL      string      // public URL, for the description; empty is the request's host
+	CORSOrigins  []string    // origins whose scripts may use the API; "*" is every one
+	TraceHeader  string      // request header that is sent back; empty is none
+	Now          func() time.Time
+	Log          *slog.Logger // nil discards
+	// Heartbeat is how often a live tail without events says that it lives;
+	// 0 is 15 seconds.
+	Heartbeat time.Duration
+}
+
+// handler is the face.
+type handler struct {
+	Config
+	tables map[string]*table
+	names  []string // of the tables, in the store's order
+}
+
+// table is what the face keeps about one table or view.
+type table struct {
+	*query.Schema
+	jsonb []string // names of the jsonb columns
+	doc   string   // name of the column that takes the document
+	allow string   // the Allow header
+}
+
+// New returns the face. The store's tables are read once.
+func New(c Config) http.Handler {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = 15 * time.Second
+	}
+	if d := web.DefaultLimits(); c.Limits == (web.Limits{}) {
+		c.Limits = d
+	}
+	if c.Bodies == nil {
+		c.Bodies = web.NewBodies(c.Limits)
+	}
+	h := &handler{Config: c, tables: map[string]*table{}}
+	for _, s := range c.Store.Schemas() {
+		t := &table{Schema: s, allow: "OPTIONS,GET,HEAD,POST"}
+		if s.ReadOnly {
+			t.allow = "OPTIONS,GET,HEAD"
+		}
+		for _, col := range s.Columns {
+			if col.Type == query.JSONB {
+				t.jsonb = append(t.jsonb, col.Name)
+				if col.Insert && t.doc == "" {
+					t.doc = col.Name
+				}
+			}
+		}
+		h.tables[s.Table] = t
+		h.names = append(h.names, s.Table)
+	}
+	return web.Handle(h.serve, h.writeError)
+}
+
+// target is what a path means.
+type target struct {
+	table    string
+	filters  bool   // /{table}/query
+	function string // /rpc/{function}
+	root     bool
+}
+
+// varies are the headers that an answer depends on.
+var varies = []string{"Accept, Prefer, Range"}
+
+// serve answers one request, or returns why it cannot.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
+	w.Header()["Vary"] = varies[:1:1]
+	if h.TraceHeader != "" && r.Header.Get(h.TraceHeader) != "" {
+		w.Header().Set(h.TraceHeader, web.RequestID(r.Header.Get(h.TraceHeader)))
+	}
+	if h.cors(w, r) {
+		return nil
+	}
+	p, err := h.Authenticate(r)
+	if err != nil {
+		return err
+	}
+	a := web.AccessOf(r.Context())
+	a.Principal, a.Role = p.Name(), p.Role
+	to, err := parsePath(r.URL)
+	if err != nil {
+		return err
+	}
+	switch {
+	case to.root:
+		return h.root(w, r, p)
+	case to.function != "":
+		return errFunction(to.function, r.Method == http.MethodPost)
+	}
+	return h.table(w, r, p, to)
+}
+
+// parsePath reads the path. Any number of slashes may stand before the table.
+func parsePath(u *url.URL) (target, error) {
+	path := strings.TrimLeft(u.EscapedPath(), "/")
+	if path == "" {
+		return target{root: true}, nil
+	}
+	name, rest, nested := strings.Cut(path, "/")
+	if strings.IndexByte(name, '%') >= 0 {
+		var err error
+		if name, err = url.PathUnescape(name); err != nil {
+			return target{}, errPath()
+		}
+	}
+	switch {
+	case !nested:
+		return target{table: name}, nil
+	case name == "rpc" && !strings.Contains(rest, "/"):
+		if f, err := url.PathUnescape(rest); err == nil && f != "" {
+			return target{function: f}, nil
+		}
+	case rest == "query":
+		return target{table: name, filters: true}, nil
+	}
+	return target{}, errPath()
+}
+
+// table answers a request to /{table} or /{table}/query.
+func (h *handler) table(w http.ResponseWriter, r *http.Request, p *auth.Principal, to target) error {
+	t := h.tables[to.table]
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions:
+	case http.MethodPatch, http.MethodPut, http.MethodDelete:
+		if t == nil {
+			return errTable(to.table, nearest(to.table, h.names))
+		}
+		return errMethod(r.Method, t.allow, "Events can be added and read; they are never changed or removed through this interface.")
+	default:
+		return errMethod(r.Method, "OPTIONS,GET,HEAD,POST", "")
+	}
+	if t == nil {
+		return errTable(to.table, nearest(to.table, h.names))
+	}
+	a := web.AccessOf(r.Context())
+	a.Table, a.Query = t.Table, r.URL.RawQuery
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", t.allow)
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	if err := checkProfile(r); err != nil {
+		return err
+	}
+	prefer, err := parsePrefer(r.Header["Prefer"])
+	if err != nil {
+		return err
+	}
+	switch {
+	case to.filters && r.Method != http.MethodPost:
+		return errMethod(r.Method, "POST", "")
+	case to.filters:
+		return h.readBody(w, r, p, t, prefer)
+	case r.Method == http.MethodPost:
+		return h.insert(w, r, p, t, prefer)
+	}
+	return h.read(w, r, p, reading{
+		table: t, prefer: prefer, rawQuery: r.URL.RawQuery,
+		head: r.Method == http.MethodHead, location: true,
+	})
+}
+
+// profile is the header that names the schema of a request: Accept-Profile of a
+// read, Content-Profile of a write.
+func profile(r *http.Request) []string {
+	if r.Method == http.MethodPost {
+		return r.Header["Content-Profile"]
+	}
+	return r.Header["Accept-Profile"]
+}
+
+// checkProfile refuses any schema but ours.
+func checkProfile(r *http.Request) error {
+	if v := profile(r); len(v) > 0 && v[0] != schema {
+		return errProfile(v[0])
+	}
+	return nil
+}
+
+// setContentType says what the answer is, and of which schema if that was asked for.
+func setContentType(w http.ResponseWriter, r *http.Request, m *media) {
+	w.Header().Set("Content-Type", m.contentType)
+	if len(profile(r)) > 0 {
+		w.Header().Set("Content-Profile", schema)
+	}
+}
+
+// nearest returns the name that is most like s, empty where none is: PostgREST
+// asks for three letters of four alike.
+func nearest(s string, names []string) string {
+	best, score := "", 0.75
+	for _, name := range names {
+		longest := max(len(s), len(name))
+		if longest == 0 || longest > 64 {
+			continue
+		}
+		if alike := 1 - float64(distance(s, name))/float64(longest); alike >= score {
+			best, score = name, alike
+		}
+	}
+	return best
+}
+
+// distance returns the number of letters to add, drop or change (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost = 1 + min(before, row[j], row[j+1])
+			}
+			before, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// tableFormat is the format that documents posted to a table have.
+func tableFormat(table string) vigil.Format {
+	switch table {
+	case vigil.TableAuditEvents:
+		return vigil.FormatFHIRR4
+	case vigil.TableExchanges:
+		return vigil.FormatExchange
+	case vigil.TableLogs:
+		return vigil.FormatAidbox
+	case vigil.TableSystem:
+		return vigil.FormatSystem
+	}
+	return vigil.FormatLogserver
+}
