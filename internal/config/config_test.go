@@ -283,6 +283,8 @@ func TestErrors(t *testing.T) {
 		"mtls without":      {nil, []string{`VIGIL_MTLS=[{subject: a, role: b}]`}, nil, []string{"client-ca"}},
 		"base URL":          {nil, []string{"VIGIL_BASE_URL=audit.example.org"}, nil, []string{"https://audit.example.org"}},
 		"table":             {nil, []string{"VIGIL_TABLES=../x"}, nil, []string{"cannot be a table's name"}},
+		"built-in table":    {nil, []string{"VIGIL_TABLES=events"}, nil, []string{"grant it under roles"}},
+		"reserved table":    {nil, []string{"VIGIL_TABLES=rpc"}, nil, []string{"take another name"}},
 		"table twice":       {nil, []string{"VIGIL_TABLES=x,x"}, nil, []string{"twice"}},
 		"grant":             {nil, []string{`VIGIL_ROLES={r: {events: [delete]}}`}, nil, []string{"select and insert"}},
 		"basic":             {nil, []string{`VIGIL_BASIC=[{user: a, password: ` + hush + `}]`}, nil, []string{"user, password and role"}},

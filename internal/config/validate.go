@@ -5,12 +5,18 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+
+	"vigil"
 )
 
 // tableName is what an event table may be called: a PostgreSQL name that needs
 // no quotes.
 var tableName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+// reserved are the names of routes that are no tables.
+var reserved = []string{"events_view", "log", "raw", "rpc", "fhir", "ui", "live", "ready", "metrics"}
 
 // Validate reports what cannot work, all of it at once. [Load] has called it.
 func (c *Config) Validate() error {
@@ -67,6 +73,10 @@ func (c *Config) checkTables() []error {
 		switch {
 		case !tableName.MatchString(t.Name):
 			add("tables", "%q cannot be a table's name: want a-z, 0-9 and _, a letter first, 63 characters at most", t.Name)
+		case slices.Contains(vigil.Tables(), t.Name):
+			add("tables", "%s is built in: grant it under roles", t.Name)
+		case slices.Contains(reserved, t.Name):
+			add("tables", "%s is a page or a view of Vigil's: take another name", t.Name)
 		case seen[t.Name]:
 			add("tables", "%s is there twice", t.Name)
 		}

@@ -121,15 +121,17 @@ func (c *collector) reference(as vigil.Reading, val []byte) string {
 // log (rtp, rid), an exchange (type, key). An AuditEvent is the record, not what
 // the record is about.
 func (c *collector) objectReference(val []byte) string {
-	var reference, kind, id, logKind, logID, exchangeKind, exchangeKey []byte
+	var reference, kind, id, underscoreID, logKind, logID, exchangeKind, exchangeKey []byte
 	for key, m := range jsonb.Members(val) {
 		switch key {
 		case "reference":
 			reference = m
 		case "resourceType":
 			kind = m
-		case "id", "_id":
+		case "id":
 			id = m
+		case "_id":
+			underscoreID = m
 		case "rtp":
 			logKind = m
 		case "rid":
@@ -143,7 +145,7 @@ func (c *collector) objectReference(val []byte) string {
 	if ref := string(c.text(reference)); ref != "" {
 		return normalize(ref)
 	}
-	for _, named := range [...][2][]byte{{kind, id}, {logKind, logID}, {exchangeKind, exchangeKey}} {
+	for _, named := range [...][2][]byte{{kind, id}, {kind, underscoreID}, {logKind, logID}, {exchangeKind, exchangeKey}} {
 		if named[0] == nil || named[1] == nil {
 			continue
 		}

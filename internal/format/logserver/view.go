@@ -38,8 +38,8 @@ func ViewRow(doc []byte, zone *time.Location) Row {
 	return Row{
 		SchemaVersion: v.schemaVersion(),
 		OccurredAt:    firstTime(zone, v.eventTime, v.occurred, v.createdAt, v.asctime, v.timestamp, v.time),
-		UserID:        firstText(firstElement(v.subject), v.subject, v.userID, v.keycloakUser),
-		EventType:     firstText(v.action, v.eventType, v.keycloakType, v.message, firstElement(v.tags)),
+		UserID:        firstText(firstElement(v.subject), v.subject, v.userID, v.keycloakUser, v.admin),
+		EventType:     firstText(v.action, v.eventType, v.keycloakType, v.operation, v.message, firstElement(v.tags)),
 	}
 }
 
@@ -49,7 +49,7 @@ type viewValues struct {
 	sourceSystem, schema, version                            []byte
 	eventTime, occurred, createdAt, asctime, timestamp, time []byte
 	subject, userID, action, eventType, message, tags        []byte
-	keycloakUser, keycloakType                               []byte
+	keycloakUser, keycloakType, admin, operation             []byte
 }
 
 func (v *viewValues) set(key string, val []byte) {
@@ -86,12 +86,12 @@ func (v *viewValues) set(key string, val []byte) {
 		v.tags = val
 	case "userId":
 		v.keycloakUser = val
-	case "type", "operationType":
+	case "type":
 		v.keycloakType = val
+	case "operationType":
+		v.operation = val
 	case "authDetails":
-		if id, ok := jsonb.Get(val, "userId"); ok && v.keycloakUser == nil {
-			v.keycloakUser = id
-		}
+		v.admin, _ = jsonb.Get(val, "userId")
 	}
 }
 
@@ -123,7 +123,7 @@ func firstTime(zone *time.Location, vals ...[]byte) time.Time {
 // firstText returns the text of the first value that is not null, as ->> gives it.
 func firstText(vals ...[]byte) *string {
 	for _, val := range vals {
-		if val != nil {
+		if val != nil && jsonb.Kind(val) != 'n' {
 			s := string(jsonb.AppendText(nil, val))
 			return &s
 		}
