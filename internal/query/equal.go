@@ -35,7 +35,7 @@ func EqualExpr(a, b Expr) bool {
 		return ok && EqualExpr(x.X, y.X)
 	case Test:
 		y, ok := b.(Test)
-		return ok && equalPath(x.Path, y.Path) && x.Op == y.Op && x.Quant == y.Quant && x.Value == y.Value && slices.Equal(x.List, y.List) && x.Lang == y.Lang
+		return ok && equalPath(x.Path, y.Path) && x.Op == y.Op && x.Quant == y.Quant && x.Value == y.Value && slices.Equal(listOf(x), listOf(y)) && x.Lang == y.Lang
 	}
 	return false
 }
@@ -44,4 +44,12 @@ func EqualExpr(a, b Expr) bool {
 func isNothing(x Expr) bool {
 	and, ok := x.(And)
 	return x == nil || ok && len(and) == 0
+}
+
+// listOf returns the operands of In: one empty operand is none.
+func listOf(t Test) []string {
+	if len(t.List) == 1 && t.List[0] == "" {
+		return nil
+	}
+	return t.List
 }
