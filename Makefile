@@ -32,7 +32,7 @@ bench: tools ## measure against PostgREST and PostgreSQL, write the tables of do
 	go run ./cmd/vigil bench
 
 faults: tools ## the long fault tests: 500 kills, every system call
-	VIGIL_FAULTS=long go test -timeout 120m -run 'Fault' -v ./cmd/vigil
+	FAULTS=long go test -timeout 120m -run 'Fault' -v ./cmd/vigil
 
 docs: ## write the generated pages again
 	go test ./internal/config -run Docs -update

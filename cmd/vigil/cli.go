@@ -15,6 +15,8 @@ type cli struct {
 	Token   tokenCmd   `cmd:"" help:"Make a token for a role."`
 	Config  configCmd  `cmd:"" help:"Print every setting, its value and where that came from."`
 	Health  healthCmd  `cmd:"" help:"Ask the server on this machine whether it is ready: for health checks."`
+	Verify  verifyCmd  `cmd:"" help:"Prove that nothing in a store or a running server was changed."`
+	Recover recoverCmd `cmd:"" help:"Let a store that was put back to an older state take events again, in a new epoch."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

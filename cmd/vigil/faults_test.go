@@ -15,7 +15,7 @@ import (
 )
 
 // long says that the long form of the fault tests is wanted: make faults.
-func long() bool { return os.Getenv("VIGIL_FAULTS") == "long" }
+func long() bool { return os.Getenv("FAULTS") == "long" }
 
 // refused names a fault that this machine does not let happen. Nothing else may
 // be left out in CI.
@@ -81,6 +81,7 @@ func traced(t *testing.T) {
 // with a few commits and checkpoints, for every N.
 func TestFaultKillAtSystemCall(t *testing.T) {
 	traced(t)
+	const commits = 40 // strace counts the calls of each thread
 	step := 1
 	if testing.Short() {
 		step = 7
@@ -94,7 +95,7 @@ func TestFaultKillAtSystemCall(t *testing.T) {
 				p.start()
 				survived := p.up()
 				if survived {
-					for i := range 5 {
+					for i := range commits {
 						name := fmt.Sprintf("%d-%d", n, i)
 						status, _, err := p.do(t.Context(), http.MethodPost, "/events", "event_logger", `{"event": {"n": "`+name+`"}}`)
 						if err != nil {

@@ -7,7 +7,7 @@ import (
 
 // TestMain makes the test binary the program itself where a test starts it as a process.
 func TestMain(m *testing.M) {
-	if os.Getenv("VIGIL_TEST_MAIN") == "1" {
+	if os.Getenv("AS_VIGIL") == "1" {
 		main()
 		return
 	}

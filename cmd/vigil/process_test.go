@@ -79,7 +79,7 @@ func (p *process) start() {
 	args := append(p.args, os.Args[0], "serve", "--store", "dir:"+p.dir, "--listen", p.addr, "--admin", p.admin)
 	args = append(args, p.flags...)
 	p.cmd = exec.Command(args[0], args[1:]...)
-	p.cmd.Env = append(os.Environ(), "VIGIL_TEST_MAIN=1", "PGRST_JWT_SECRET="+secret)
+	p.cmd.Env = append(os.Environ(), "AS_VIGIL=1", "PGRST_JWT_SECRET="+secret)
 	p.cmd.Env = append(p.cmd.Env, p.env...)
 	p.cmd.Dir = filepath.Dir(p.dir)
 	p.out = &output{}

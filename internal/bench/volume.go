@@ -24,9 +24,9 @@ type Volume struct {
 	AfterKill   time.Duration
 }
 
-// MeasureVolume loads events of about 900 bytes into the running server, reads
-// them all back, and restarts it twice: after SIGTERM, and after SIGKILL in the
-// middle of a load.
+// MeasureVolume loads events of about 900 bytes into the running server,
+// restarts it, reads them all back, and starts it once more after SIGKILL in
+// the middle of a load.
 func MeasureVolume(ctx context.Context, v *Vigil, token string, events int) (Volume, error) {
 	out := Volume{Events: events}
 	if err := v.ResetPeak(); err != nil {
@@ -41,9 +41,6 @@ func MeasureVolume(ctx context.Context, v *Vigil, token string, events int) (Vol
 	if _, out.PeakRSS, err = v.Memory(); err != nil {
 		return out, err
 	}
-	if err := out.read(ctx, v, token); err != nil {
-		return out, err
-	}
 	if err := v.Stop(); err != nil {
 		return out, fmt.Errorf("stop: %w", err)
 	}
@@ -53,6 +50,11 @@ func MeasureVolume(ctx context.Context, v *Vigil, token string, events int) (Vol
 	}
 	out.DiskPer = float64(bytes) / float64(events)
 	if out.Restart, err = v.Start(ctx); err != nil {
+		return out, err
+	}
+	// A process that has just started holds nothing yet, so that all the memory
+	// of the answer is counted.
+	if err := out.read(ctx, v, token); err != nil {
 		return out, err
 	}
 	killed := make(chan error, 1)

@@ -29,8 +29,8 @@ wrong = jwt.encode({"role": "event_logger"}, "x" * 32, algorithm="HS256")
 reply = requests.post(f"{url}/events", json={"event": {}}, headers={"Authorization": f"Bearer {wrong}"}, timeout=10)
 assert reply.status_code == 401 and reply.json()["code"] == "PGRST301", reply.text
 
-client = SyncPostgrestClient(url, headers=auth)
-rows = client.from_("events").select("id,event").contains("event->tags", ["py"]).order("id").execute().data
+client = SyncPostgrestClient(url, schema="api", headers=auth)
+rows = client.from_("events").select("id,event").filter("event->tags", "cs", '["py"]').order("id").execute().data
 assert [r["event"]["n"] for r in rows] == [0, 1, 2, 3], rows
 rows = client.from_("events").select("event->>subject").eq("event->>subject", "Patient/1").execute().data
 assert rows == [{"subject": "Patient/1"}], rows
@@ -43,7 +43,7 @@ assert one == {"id": made[0]["id"]}, one
 try:
     client.from_("events").delete().eq("id", 1).execute()
 except Exception as e:  # the client wraps the error object
-    assert "append" in str(e).lower() or "405" in str(e), e
+    assert e.code == "PGRST117", e
 else:
     raise AssertionError("DELETE was taken")
 print("ok")
