@@ -29,8 +29,8 @@
 //	<generation>.free     an old file kept for its blocks; its contents mean nothing
 //	<generation>.tmp      a file being made; removed at the next replay
 //
-// Files are written with zeros in steps of 4 MiB before frames are put there,
-// once; later they are written over. Overwriting allocated blocks makes
+// Files are filled with zeros in steps of 4 MiB (at most a quarter of a file)
+// before frames are put there, once; later they are written over. Overwriting allocated blocks makes
 // fdatasync two to five times cheaper than appending. A file gets the name
 // .journal when its header is on the disk, so a damaged header is always damage.
 //

@@ -410,3 +410,39 @@ func TestSpool(t *testing.T) {
 		}
 	}
 }
+
+// TestFullReplay opens a journal on a full disk: the frames are shown, and made
+// stable as soon as there is space.
+func TestFullReplay(t *testing.T) {
+	d, w := newDisk(), newWorkload(8)
+	j, err := w.check(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.run(j, 8); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range d.files(extFree) {
+		delete(d.names, name)
+	}
+	d.capacity = d.used() + 5000
+	if j, err = Open("", on(d)); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = j.Replay(func(Position, []byte) error { n++; return nil })
+	if !IsFull(err) || n == 0 {
+		t.Fatalf("%d frames, %v", n, err)
+	}
+	if err := w.run(j, 1); !IsFull(err) {
+		t.Fatalf("an append: %v", err)
+	}
+	w.sent = w.sent[:w.acked]
+	d.capacity = 0
+	if err := w.run(j, 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.check(d.cut(func() bool { return false })); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -132,8 +132,6 @@ func (j *Journal) End() Position {
 // Size returns the bytes that the journal takes on the disk, old files that wait
 // to be used again included.
 func (j *Journal) Size() int64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	names, err := j.dir.List()
 	if err != nil {
 		return 0

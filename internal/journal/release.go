@@ -5,16 +5,18 @@ import "fmt"
 // Release says that frames before the position are not needed any more. Files
 // that hold only such frames are kept for their blocks or removed; the file that
 // is being written stays until another one is begun.
-func (j *Journal) Release(before Position) error {
+func (j *Journal) Release(to Position) error {
 	j.mu.Lock()
 	err := j.usable()
 	var surplus []string
 	if err == nil {
-		if j.released.Before(before) {
-			j.released = before
+		if j.released.Before(to) {
+			j.released = to
 		}
-		err = j.releaseFiles()
-		surplus = j.surplus()
+		before := len(j.free)
+		if err = j.releaseFiles(); len(j.free) > before {
+			surplus = j.surplus()
+		}
 	}
 	j.mu.Unlock()
 	if err != nil {

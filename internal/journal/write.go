@@ -26,11 +26,7 @@ func (j *Journal) Write(frame []byte) (Position, error) {
 	}
 	n := paddedSize(len(frame))
 	j.mu.Lock()
-	if err := j.usable(); err != nil {
-		j.mu.Unlock()
-		return Position{}, err
-	}
-	if j.cur.end+n <= j.cur.filled && !j.wantsNewFile(n) {
+	if j.usable() == nil && j.cur.end+n <= j.cur.filled && !j.wantsNewFile(n) {
 		defer j.mu.Unlock()
 		return j.put(frame)
 	}
@@ -40,18 +36,31 @@ func (j *Journal) Write(frame []byte) (Position, error) {
 	defer j.syncing.Unlock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
+	if err := j.room(n); err != nil {
 		return Position{}, err
+	}
+	return j.put(frame)
+}
+
+// room makes room for n bytes. The caller holds both locks.
+func (j *Journal) room(n int64) error {
+	if j.err == nil && j.cur == nil && j.replayed {
+		if err := j.recover(); err != nil { // the replay had found no space
+			return err
+		}
+	}
+	if err := j.usable(); err != nil {
+		return err
 	}
 	if j.wantsNewFile(n) {
 		if err := j.rotate(); err != nil {
-			return Position{}, j.fail(err)
+			return j.fail(err)
 		}
 	}
 	if err := j.fill(j.cur, j.cur.end+n); err != nil {
-		return Position{}, j.fail(err)
+		return j.fail(err)
 	}
-	return j.put(frame)
+	return nil
 }
 
 // Sync makes stable what was written before the call. A sync that has failed is
@@ -250,7 +259,7 @@ func (j *Journal) prepare(a *active, h header, body func(*active) error) error {
 			return err
 		}
 		if a.end != h.durable {
-			return &CorruptError{a.name, a.end, "a frame is damaged that could be read a moment ago"}
+			return errChanged(a.stored)
 		}
 	}
 	if err := a.f.Sync(); err != nil {
