@@ -168,6 +168,10 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
+			if _, ok := errors.AsType[*unreachableError](err); ok {
+				p.done()
+				return fmt.Errorf("%s could not be verified: %w", e.name, err)
+			}
 			v.Unreadable(err)
 			break
 		}

@@ -98,6 +98,12 @@ func (r *remote) entries(ctx context.Context, size int64) iter.Seq2[*ledger.Entr
 	}
 }
 
+// unreachableError says that a server could not be asked, which says nothing
+// about its log.
+type unreachableError struct{ error }
+
+func (e *unreachableError) Unwrap() error { return e.error }
+
 // errStopped says that a stream was left, not that it ended.
 var errStopped = errors.New("stopped")
 
@@ -119,7 +125,10 @@ func (r *remote) stream(ctx context.Context, from int64, yield func(*ledger.Entr
 			return errStopped
 		}
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil {
+		return &unreachableError{fmt.Errorf("read entries of %s: %w", r.name, err)}
+	}
+	return nil
 }
 
 // get asks for a short answer.
@@ -147,7 +156,7 @@ func (r *remote) do(ctx context.Context, path string) (*http.Response, error) {
 	}
 	res, err := r.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("reach %s: %w", r.name, err)
+		return nil, &unreachableError{fmt.Errorf("reach %s: %w", r.name, err)}
 	}
 	if res.StatusCode == http.StatusOK {
 		return res, nil
@@ -158,5 +167,5 @@ func (r *remote) do(ctx context.Context, path string) (*http.Response, error) {
 	if res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden {
 		hint = "; verifying needs a role that may read all tables: give --token from vigil token --role auditor"
 	}
-	return nil, fmt.Errorf("get %s from %s: %s: %s%s", path, r.name, res.Status, bytes.TrimSpace(b), hint)
+	return nil, &unreachableError{fmt.Errorf("get %s from %s: %s: %s%s", path, r.name, res.Status, bytes.TrimSpace(b), hint)}
 }

@@ -16,6 +16,12 @@ import (
 // oracle is the same log made by x/mod: every node, in its storage order.
 type oracle struct{ nodes []tlog.Hash }
 
+// failer is a test of either sort: *testing.T or *rapid.T.
+type failer interface {
+	Helper()
+	Fatal(...any)
+}
+
 func (o *oracle) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	out := make([]tlog.Hash, len(indexes))
 	for i, x := range indexes {
@@ -24,7 +30,7 @@ func (o *oracle) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
-func (o *oracle) append(t testing.TB, n int64, h Hash) {
+func (o *oracle) append(t failer, n int64, h Hash) {
 	t.Helper()
 	nodes, err := tlog.StoredHashesForRecordHash(n, tlog.Hash(h), o)
 	if err != nil {
@@ -33,7 +39,7 @@ func (o *oracle) append(t testing.TB, n int64, h Hash) {
 	o.nodes = append(o.nodes, nodes...)
 }
 
-func (o *oracle) root(t testing.TB, size int64) Hash {
+func (o *oracle) root(t failer, size int64) Hash {
 	t.Helper()
 	h, err := tlog.TreeHash(size, o)
 	if err != nil {
@@ -184,8 +190,8 @@ func TestOperations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tiles := &MemoryTiles{}
 		l := NewLog("log.example/a", tiles)
-		var leaves []Hash // what was appended
-		var published int
+		o := &oracle{} // what was appended
+		var leaves, published int
 		next := int64(0)
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
@@ -193,7 +199,8 @@ func TestOperations(t *testing.T) {
 					h := leafHash(next) // differs after a truncation
 					next++
 					l.Append(h)
-					leaves = append(leaves, h)
+					o.append(t, int64(leaves), h)
+					leaves++
 				}
 			},
 			"flush": func(t *rapid.T) {
@@ -207,15 +214,16 @@ func TestOperations(t *testing.T) {
 				}
 			},
 			"publish": func(t *rapid.T) {
-				published = rapid.IntRange(published, len(leaves)).Draw(t, "size")
+				published = rapid.IntRange(published, leaves).Draw(t, "size")
 				l.Publish(int64(published))
 			},
 			"truncate": func(t *rapid.T) {
-				n := rapid.IntRange(published, len(leaves)).Draw(t, "size")
+				n := rapid.IntRange(published, leaves).Draw(t, "size")
 				if err := l.Truncate(int64(n)); err != nil {
 					t.Fatal(err)
 				}
-				leaves = leaves[:n]
+				leaves = n
+				o.nodes = o.nodes[:tlog.StoredHashCount(int64(n))]
 			},
 			"restart": func(t *rapid.T) {
 				if err := l.Flush(); err != nil {
@@ -226,26 +234,18 @@ func TestOperations(t *testing.T) {
 				if err := l.SetState(state); err != nil {
 					t.Fatal(err)
 				}
-				published = len(leaves)
+				published = leaves
 			},
 			"": func(t *rapid.T) {
-				o := &oracle{}
-				for i, h := range leaves {
-					nodes, err := tlog.StoredHashesForRecordHash(int64(i), tlog.Hash(h), o)
-					if err != nil {
-						t.Fatal(err)
-					}
-					o.nodes = append(o.nodes, nodes...)
+				head := o.root(t, int64(leaves))
+				if n, got := l.Head(); n != int64(leaves) || got != head {
+					t.Fatalf("Head is %d %s, want %d %s", n, got, leaves, head)
 				}
-				head, _ := tlog.TreeHash(int64(len(leaves)), o)
-				if n, got := l.Head(); n != int64(len(leaves)) || got != Hash(head) {
-					t.Fatalf("Head is %d %s, want %d %s", n, got, len(leaves), head)
-				}
-				root, _ := tlog.TreeHash(int64(published), o)
-				if n, got := l.Published(); n != int64(published) || got != Hash(root) {
+				root := o.root(t, int64(published))
+				if n, got := l.Published(); n != int64(published) || got != root {
 					t.Fatalf("Published is %d %s, want %d %s", n, got, published, root)
 				}
-				if at, err := l.RootAt(int64(published)); err != nil || at != Hash(root) {
+				if at, err := l.RootAt(int64(published)); err != nil || at != root {
 					t.Fatalf("RootAt(%d) = %s, %v", published, at, err)
 				}
 				for _, tile := range tlog.NewTiles(tileShift, 0, int64(published)) {

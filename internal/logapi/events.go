@@ -123,10 +123,13 @@ func (a *API) entries(w http.ResponseWriter, r *http.Request) error {
 	return out.Flush()
 }
 
-// EntryOf returns an event as verifiers are given it.
+// EntryOf returns an event as verifiers are given it. The commitment is left to
+// them.
 func EntryOf(e *vigil.Event) *ledger.Entry {
 	return &ledger.Entry{
-		Index: e.Index, Leaf: store.LeafOf(e), Salt: e.Salt,
-		Sender: store.AppendSender(nil, e.Sender), Doc: e.Doc,
+		Index: e.Index, Salt: e.Salt, Sender: store.AppendSender(nil, e.Sender), Doc: e.Doc,
+		Leaf: ledger.Leaf{
+			Epoch: e.Epoch, Table: e.Table, ID: e.ID, UID: e.UID.String(), Received: e.Received, Form: ledger.FormRaw,
+		},
 	}
 }
