@@ -38,6 +38,7 @@ var architecture = map[string]string{
 	"internal/config":            ".",
 	"internal/telemetry":         "",
 	"internal/pgtest":            "",
+	"internal/bench":             "internal/pgtest",
 	"internal/server":            ". internal/query internal/store internal/ledger internal/web internal/auth internal/logapi internal/postgrest internal/telemetry internal/jsonb",
 	"cmd/vigil":                  "*",
 }

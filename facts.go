@@ -32,8 +32,8 @@ const (
 type Facts struct {
 	// Occurred is when it happened; zero where the document has no readable time.
 	Occurred time.Time
-	// Values has the values of each fact, in the document's order, without
-	// duplicates and without empty strings.
+	// Values has the values of each fact, in the order of the mapping's sources
+	// and then of the document, without duplicates and without empty strings.
 	Values [NumFacts][]string
 }
 
