@@ -20,7 +20,7 @@ import (
 type verifyCmd struct {
 	settings
 	URL     string   `name:"url" help:"Verify what a running server says, instead of a store." placeholder:"URL"`
-	Token   string   `help:"Token of a role that may read all tables, or @FILE." placeholder:"TOKEN"`
+	Token   string   `help:"Token of a role that may read all tables, or @FILE; VIGIL_TOKEN is the default." placeholder:"TOKEN"`
 	Key     string   `help:"Verifier key of the log, as it was noted when the log was new, or @FILE." placeholder:"KEY"`
 	Against []string `help:"File with an older checkpoint that the log must extend; may be given several times." placeholder:"CHECKPOINT"`
 }
@@ -40,7 +40,13 @@ type evidence struct {
 
 // Run makes every leaf and the root anew and compares them with what was signed.
 func (c *verifyCmd) Run(ctx context.Context, std *stdio) error {
-	cfg, err := c.load(std, nil)
+	token, rest := withoutToken(std.Env)
+	if c.Token == "" {
+		c.Token = token
+	}
+	own := *std
+	own.Env = rest
+	cfg, err := c.load(&own, nil)
 	if err != nil {
 		return err
 	}

@@ -267,6 +267,11 @@ func TestVerifyServer(t *testing.T) {
 	if out, err := l.verify(t, verifyCmd{URL: srv.URL}); err == nil || out != "" || !strings.Contains(err.Error(), "could not be verified") || !strings.Contains(err.Error(), "--role auditor") {
 		t.Errorf("without a token: %v: %s", err, out)
 	}
+	var printed bytes.Buffer
+	byEnv := verifyCmd{URL: srv.URL}
+	if err := byEnv.Run(t.Context(), &stdio{Out: &printed, Err: &printed, Dir: t.TempDir(), Env: []string{"VIGIL_TOKEN=token-of-an-auditor"}}); err != nil {
+		t.Errorf("with a token from the environment: %v: %s", err, &printed)
+	}
 	change = true
 	if out, err := l.verify(t, c); err == nil || !strings.Contains(out, "index 0, table events, id 1: the event is not what was logged") {
 		t.Errorf("a changed event: %v: %s", err, out)

@@ -51,6 +51,19 @@ func newSocket(path string) *remote {
 	}
 }
 
+// withoutToken returns the token that the environment has for commands that ask
+// a server, and the environment without it: it is no setting of the server's.
+func withoutToken(env []string) (token string, rest []string) {
+	for _, v := range env {
+		if t, ok := strings.CutPrefix(v, "VIGIL_TOKEN="); ok {
+			token = t
+		} else {
+			rest = append(rest, v)
+		}
+	}
+	return token, rest
+}
+
 // evidence asks for the checkpoint, and presents what it covers.
 func (r *remote) evidence(ctx context.Context) (*evidence, error) {
 	checkpoint, err := r.get(ctx, "/log/checkpoint")
