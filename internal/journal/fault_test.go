@@ -209,8 +209,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestTornAtEveryByte cuts the last frame's write at each of its bytes, from the
-// front and from the back.
+// TestTornAtEveryByte cuts the last frame's write at each of its bytes; from the
+// back, where sectors are written in another order, at some.
 func TestTornAtEveryByte(t *testing.T) {
 	d := newDisk()
 	w := newWorkload(3)
@@ -237,6 +237,9 @@ func TestTornAtEveryByte(t *testing.T) {
 	}
 	for cut := int64(0); cut <= paddedSize(len(last)); cut += step {
 		for _, front := range []bool{true, false} {
+			if !front && cut%64 > 1 {
+				continue
+			}
 			torn := before.cut(func() bool { return true })
 			n := torn.names[name]
 			n.data = append(n.data, make([]byte, len(whole)-len(n.data))...)

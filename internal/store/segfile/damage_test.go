@@ -26,9 +26,9 @@ func checkBytes(path string, c *Cache, b []byte) error {
 // TestDamage changes every byte of a file in turn, cuts it at every length, and
 // lengthens it. All of it is found, in the right section.
 func TestDamage(t *testing.T) {
-	recs := newGenerator(6).records(150)
+	recs := newGenerator(6).records(blockRecords + 5)
 	for i := range recs {
-		recs[i].Doc = recs[i].Doc[:40]
+		recs[i].Doc = recs[i].Doc[:5+i%5]
 	}
 	f, info := write(t, recs)
 	whole, err := os.ReadFile(info.Path)
