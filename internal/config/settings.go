@@ -245,7 +245,7 @@ func storeSettings() []setting {
 			kind: parsed("text", func(c *Config) **time.Location { return &c.Zone }, parseZone, (*time.Location).String),
 		},
 		{
-			name: "head-size", def: "64MiB",
+			name: "head-size", def: "24MiB",
 			doc:  "Newest events kept in memory before they are sealed into a segment.",
 			kind: size(func(c *Config) *int64 { return &c.HeadSize }),
 		},
