@@ -13,9 +13,14 @@ import (
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Take in, keep and serve audit events."`
 	Token   tokenCmd   `cmd:"" help:"Make a token for a role."`
+	Query   queryCmd   `cmd:"" help:"Ask a server or a store, in the words of the API."`
+	Tail    tailCmd    `cmd:"" help:"Follow new events."`
+	Import  importCmd  `cmd:"" help:"Take in events from files: NDJSON, JSON, CSV, or a dump of logserver."`
+	Export  exportCmd  `cmd:"" help:"Write events to a file: NDJSON, CSV, or SQL for a logserver."`
 	Config  configCmd  `cmd:"" help:"Print every setting, its value and where that came from."`
 	Health  healthCmd  `cmd:"" help:"Ask the server on this machine whether it is ready: for health checks."`
 	Verify  verifyCmd  `cmd:"" help:"Prove that nothing in a store or a running server was changed."`
+	Check   checkCmd   `cmd:"" help:"Check every file of a store that no server has open."`
 	Recover recoverCmd `cmd:"" help:"Let a store that was put back to an older state take events again, in a new epoch."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
 	Version versionCmd `cmd:"" help:"Print the version."`

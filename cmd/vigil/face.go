@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,21 +40,16 @@ type face struct {
 	close func() error // ends what was opened
 }
 
-// tokenVariable has the token where no flag gives one.
-const tokenVariable = "VIGIL_TOKEN"
-
 // open finds the server, or opens the store. Create says that a store may be
 // made where there is none.
 func (r *reach) open(ctx context.Context, std *stdio, create bool) (*face, error) {
+	token, rest := withoutToken(std.Env)
 	if r.URL != "" {
 		if r.Store != "" {
 			return nil, usagef("--url and --store exclude each other")
 		}
-		token := r.Token
-		for _, v := range std.Env {
-			if name, value, _ := strings.Cut(v, "="); name == tokenVariable && token == "" {
-				token = value
-			}
+		if r.Token != "" {
+			token = r.Token
 		}
 		token, err := textOrFile(token)
 		if err != nil {
@@ -64,8 +58,8 @@ func (r *reach) open(ctx context.Context, std *stdio, create bool) (*face, error
 		m := newRemote(r.URL, token)
 		return &face{remote: m, close: func() error { m.client.CloseIdleConnections(); return nil }}, nil
 	}
-	own := *std // the variable is ours and no setting
-	own.Env = slices.DeleteFunc(slices.Clone(std.Env), func(v string) bool { return strings.HasPrefix(v, tokenVariable+"=") })
+	own := *std
+	own.Env = rest
 	cfg, err := r.load(&own, nil)
 	if err != nil {
 		return nil, err
@@ -157,7 +151,7 @@ func (f *face) ask(ctx context.Context, question, accept string, header http.Hea
 	case http.StatusBadRequest, http.StatusNotFound:
 		return nil, usageError{err}
 	case http.StatusUnauthorized:
-		return nil, fmt.Errorf("%w; give a token by --token or %s: vigil token makes one", err, tokenVariable)
+		return nil, fmt.Errorf("%w; give a token by --token or VIGIL_TOKEN: vigil token makes one", err)
 	}
 	return nil, err
 }

@@ -45,7 +45,7 @@ func (c *queryCmd) Run(ctx context.Context, std *stdio) (err error) {
 	if _, err := io.Copy(out, res.Body); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
-	if c.Output == "json" {
+	if c.Output != "ndjson" { // these do not end in a line end
 		_, err = fmt.Fprintln(std.Out)
 	}
 	return err

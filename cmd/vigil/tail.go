@@ -44,8 +44,8 @@ func (c *tailCmd) Run(ctx context.Context, std *stdio) (err error) {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil && strings.Contains(question, "limit="):
-			return nil
+		case strings.Contains(question, "limit="): // what is left of it is not known to a new connection
+			return err
 		case err != nil && !t.live: // it never began
 			return err
 		case got:

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"vigil/internal/jsonb"
+	"vigil/internal/store"
+	"vigil/internal/transfer"
+)
+
+type exportCmd struct {
+	reach
+	Question    string `arg:"" optional:"" default:"events" help:"What to export: TABLE, or TABLE?FILTERS as in a URL of the API." placeholder:"QUERY"`
+	Output      string `short:"o" default:"ndjson" enum:"ndjson,csv,sql" help:"Form: ndjson, csv, or sql, which psql restores into a logserver."`
+	System      bool   `help:"Vigil's own columns too: _uid, _received, _sender and the others."`
+	Spreadsheet bool   `help:"Put ' before cells of CSV that a spreadsheet would run as a formula."`
+	To          string `help:"File to write; it appears when it is complete. Standard output is the default." placeholder:"FILE"`
+}
+
+// page is how many rows are asked for at once: a broken connection costs no
+// more, and a server that bounds its answers bounds no export.
+const page = 20_000
+
+// Run exports what is there now, in the order of ids.
+func (c *exportCmd) Run(ctx context.Context, std *stdio) (err error) {
+	table, filters, _ := strings.Cut(c.Question, "?")
+	for part := range strings.SplitSeq(filters, "&") {
+		switch name, _, _ := strings.Cut(part, "="); name {
+		case "select", "order", "limit", "offset":
+			return usagef("%s= has no meaning for an export: it takes filters only", name)
+		}
+	}
+	names := []string{"id", "event"}
+	if c.System {
+		names = names[:0]
+		for _, col := range store.EventSchema(table).Columns {
+			names = append(names, col.Name)
+		}
+	}
+	if c.Output == "sql" && c.System {
+		return usagef("--system: logserver's table has no other columns than id and event")
+	}
+	f, err := c.open(ctx, std, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	e := &exporting{face: f, table: table, filters: filters, columns: names}
+	if err := e.bounds(ctx); err != nil {
+		return err
+	}
+	return c.write(ctx, std, e)
+}
+
+// write writes the rows to the file, or to standard output.
+func (c *exportCmd) write(ctx context.Context, std *stdio, e *exporting) error {
+	if c.To == "" {
+		return c.rows(ctx, std, e, std.Out)
+	}
+	partial := c.To + ".partial"
+	f, err := os.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err = c.rows(ctx, std, e, f); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(partial))
+	}
+	return os.Rename(partial, c.To)
+}
+
+func (c *exportCmd) rows(ctx context.Context, std *stdio, e *exporting, out io.Writer) error {
+	w, err := transfer.NewWriter(out, transfer.Format(c.Output), transfer.WriterOptions{
+		Columns: e.columns, Spreadsheet: c.Spreadsheet, Table: e.table,
+	})
+	if err != nil {
+		return usageError{err}
+	}
+	shown := newProgress(std.Err, e.newest)
+	defer shown.done()
+	e.row = func(line []byte) error {
+		shown.step(e.last)
+		return w.Row(line)
+	}
+	if err := e.run(ctx); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// exporting reads a table in pages that continue from the last id.
+type exporting struct {
+	*face
+	table, filters string
+	columns        []string
+	newest         int64 // id of the last row when the export began
+	last           int64 // id of the last row that was read
+	row            func(line []byte) error
+}
+
+// bounds fixes the end of the export.
+func (e *exporting) bounds(ctx context.Context) error {
+	res, err := e.ask(ctx, e.table+"?select=id&order=id.desc&limit=1", mediaTypes["ndjson"], nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	for line, err := range linesOf(res.Body) {
+		if err != nil {
+			return err
+		}
+		if e.newest, err = idOf(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run hands over every row up to the end. An answer that breaks off is asked
+// for again from where it broke, as long as it gets on at all.
+func (e *exporting) run(ctx context.Context) error {
+	broken := false
+	for e.last < e.newest {
+		before := e.last
+		n, err := e.page(ctx)
+		switch {
+		case err == nil && n == 0:
+			return nil
+		case err == nil:
+			broken = false
+		case ctx.Err() != nil, broken && e.last == before, !errors.Is(err, errBroken):
+			return err
+		default:
+			broken = true
+		}
+	}
+	return nil
+}
+
+// errBroken says that an answer ended early.
+var errBroken = errors.New("the answer broke off")
+
+// page reads one page.
+func (e *exporting) page(ctx context.Context) (rows int, err error) {
+	q := fmt.Sprintf("%s?select=%s&order=id.asc&limit=%d&id=gt.%d&id=lte.%d", e.table, strings.Join(e.columns, ","), page, e.last, e.newest)
+	if e.filters != "" {
+		q += "&" + e.filters
+	}
+	res, err := e.ask(ctx, q, mediaTypes["ndjson"], nil)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	for line, err := range linesOf(res.Body) {
+		if err != nil {
+			return rows, fmt.Errorf("%w: %w", errBroken, err)
+		}
+		id, err := idOf(line)
+		if err != nil {
+			return rows, err
+		}
+		if id <= e.last {
+			return rows, fmt.Errorf("the server answers with row %d after row %d", id, e.last)
+		}
+		e.last = id
+		if err := e.row(line); err != nil {
+			return rows, err
+		}
+		rows++
+	}
+	return rows, nil
+}
+
+// idOf returns the id of a row.
+func idOf(line []byte) (int64, error) {
+	cell, ok := jsonb.Get(line, "id")
+	if !ok {
+		return 0, errors.New("a row of the answer has no id")
+	}
+	return strconv.ParseInt(string(cell), 10, 64)
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"unicode/utf8"
+
+	"vigil/internal/jsonb"
+	"vigil/internal/transfer"
+	"vigil/internal/web"
+)
+
+type importCmd struct {
+	reach
+	Table   string   `default:"events" help:"Table to import into." placeholder:"NAME"`
+	Format  string   `default:"auto" enum:"auto,ndjson,json,csv,sql" help:"Form of the files: ndjson, json, csv or sql (a pg_dump of logserver); auto looks."`
+	Refused string   `help:"File for the records that are not taken, with the reason of each; FILE.refused is the default." placeholder:"FILE"`
+	Files   []string `arg:"" name:"file" help:"Files to import; - is standard input."`
+}
+
+// Run imports the files one after the other. It may be broken off and run
+// again: what is there already is merged.
+func (c *importCmd) Run(ctx context.Context, std *stdio) (err error) {
+	if c.Refused != "" && len(c.Files) > 1 {
+		return usagef("--refused is for one file, and there are %d", len(c.Files))
+	}
+	f, err := c.open(ctx, std, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	var target transfer.Target = &transfer.Remote{Client: f.client, Base: f.base, Token: f.token, Table: c.Table}
+	if f.store != nil {
+		target = &transfer.Local{Store: f.store, Table: c.Table, Format: transfer.FormatOf(c.Table), Sender: sender()}
+	}
+	refused := int64(0)
+	for _, name := range c.Files {
+		n, err := c.file(ctx, std, target, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		refused += n
+	}
+	if refused > 0 {
+		return fmt.Errorf("%d records were refused", refused)
+	}
+	return nil
+}
+
+// file imports one file and says what became of it.
+func (c *importCmd) file(ctx context.Context, std *stdio, target transfer.Target, name string) (refused int64, err error) {
+	in, size, name, err := openInput(std, name)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	if c.Refused != "" {
+		name = c.Refused
+	} else {
+		name += ".refused"
+	}
+	out := &refusals{path: name}
+	head, format := bufio.NewReaderSize(in, 64<<10), transfer.Format(c.Format)
+	if c.Format == "auto" {
+		b, _ := head.Peek(4096) // an error comes again when it is read
+		format = transfer.Detect(in.Name(), b)
+	}
+	shown := newProgress(std.Err, size)
+	limits := web.DefaultLimits()
+	im := transfer.Import{Target: target, Refused: out.add, Progress: func(n transfer.Counts) { shown.step(n.Offset &^ 255) }}
+	counts, err := im.Run(ctx, transfer.Read(head, format, transfer.Options{
+		Limits: jsonb.Limits{Depth: limits.Depth, Keys: limits.Keys},
+	}))
+	shown.done()
+	err = errors.Join(err, out.close())
+	fmt.Fprintf(std.Out, "%s: %d taken, %d merged, %d refused\n", filepath.Base(in.Name()), counts.Taken, counts.Merged, counts.Refused)
+	if counts.Refused > 0 {
+		fmt.Fprintf(std.Err, "vigil: the refused records are in %s, with reasons\n", out.path)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w (run it again to go on: nothing is added twice)", err)
+	}
+	return counts.Refused, err
+}
+
+// input is a file to import.
+type input interface {
+	io.ReadCloser
+	Name() string
+}
+
+// stdin is the input that stdio has.
+type stdin struct{ io.Reader }
+
+func (stdin) Close() error { return nil }
+func (stdin) Name() string { return "-" }
+
+// openInput opens a file, or standard input. The name is where refusals go beside.
+func openInput(std *stdio, name string) (in input, size int64, beside string, err error) {
+	if name == "-" {
+		return stdin{std.In}, 0, filepath.Join(std.Dir, "stdin"), nil
+	}
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, "", usageError{err}
+	} else if err != nil {
+		return nil, 0, "", err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, "", errors.Join(err, f.Close())
+	}
+	return f, info.Size(), name, nil
+}
+
+// refusals is the file with what was not taken; it is made when there is something.
+type refusals struct {
+	path string
+	f    *os.File
+	w    *bufio.Writer
+}
+
+// refusal is one line of the file.
+type refusal struct {
+	Line   int64  `json:"line"`
+	Offset int64  `json:"offset"`
+	Reason string `json:"reason"`
+	Text   string `json:"text,omitempty"`
+	Bytes  []byte `json:"base64,omitempty"` // of a text that is not UTF-8
+}
+
+func (r *refusals) add(b *transfer.BadRecord) (err error) {
+	if r.f == nil {
+		if r.f, err = os.OpenFile(r.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+			return fmt.Errorf("note what is refused: %w", err)
+		}
+		r.w = bufio.NewWriter(r.f)
+	}
+	line := refusal{Line: b.Line, Offset: b.Offset, Reason: b.Err.Error(), Text: string(b.Text)}
+	if !utf8.Valid(b.Text) {
+		line.Text, line.Bytes = "", b.Text
+	}
+	e := json.NewEncoder(r.w)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(line); err != nil {
+		return fmt.Errorf("note what is refused: %w", err)
+	}
+	return nil
+}
+
+func (r *refusals) close() error {
+	if r.f == nil {
+		return nil
+	}
+	return errors.Join(r.w.Flush(), r.f.Close())
+}
