@@ -16,6 +16,7 @@ import (
 	"vigil"
 	"vigil/internal/auth"
 	"vigil/internal/store"
+	"vigil/internal/store/segment"
 	"vigil/internal/web"
 )
 
@@ -31,6 +32,7 @@ var stores = []struct {
 	open func(testing.TB, store.Config) store.Store
 }{
 	{"memory", openMemory},
+	{"segment", openSegment},
 }
 
 func openMemory(t testing.TB, c store.Config) store.Store {
@@ -39,6 +41,22 @@ func openMemory(t testing.TB, c store.Config) store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// openSegment opens a store in files whose events are soon sealed, so that
+// queries go over segments and the head.
+func openSegment(t testing.TB, c store.Config) store.Store {
+	t.Helper()
+	s, err := segment.Open(segment.Options{Dir: filepath.Join(t.TempDir(), "store"), HeadBytes: 8 << 10, JournalFile: 1 << 20}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 

@@ -23,9 +23,10 @@ type reading struct {
 	media  *media
 	query  query.Query
 	window window
-	total  int64 // rows that the filter selects, unknown where nobody asked
-	asked  int64 // limit before a count narrowed it; negative is none
-	bound  int64 // rows of the answer, where that is known beforehand, else unknown
+	total  int64  // rows that the filter selects, unknown where nobody asked
+	asked  int64  // limit before a count narrowed it; negative is none
+	since  string // where a live tail begins, empty for now
+	bound  int64  // rows of the answer, where that is known beforehand, else unknown
 }
 
 // read answers GET and HEAD of a table, and what is asked like them.
@@ -45,7 +46,7 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, p *auth.Principal
 		hd.Set("Preference-Applied", a)
 	}
 	if err := h.count(r.Context(), &rd); err != nil {
-		if rd.total != unknown {
+		if asError(err).Code == "PGRST103" {
 			hd.Set("Content-Range", contentRange(rd.window.offset, 0, rd.total))
 		}
 		return err
@@ -59,21 +60,26 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, p *auth.Principal
 
 // prepare reads the request and checks that it may be asked.
 func (h *handler) prepare(r *http.Request, p *auth.Principal, rd *reading) (err error) {
-	rawQuery, since := rd.rawQuery, ""
-	if wantsTail(r) {
-		rawQuery, since = cutSince(rawQuery)
+	form, refused := negotiate(r.Header["Accept"], rowMedia)
+	live, rawQuery := form == mediaTail, rd.rawQuery
+	if live {
+		rawQuery, rd.since = cutSince(rawQuery)
 	}
 	req, err := grammar.Parse(rd.table.Table, rawQuery, rd.table.jsonb...)
 	if err != nil {
 		return err
 	}
-	if rd.media, err = negotiate(r.Header["Accept"], rowMedia); err != nil {
-		return err
+	rd.query, rd.total, rd.bound = req.Query, unknown, unknown
+	rd.window = window{rd.query.Offset, rd.query.Limit}
+	if rng := r.Header["Range"]; len(rng) > 0 && !rd.head && !live {
+		if rd.window, err = rd.window.clip(rng[0]); err != nil {
+			return err
+		}
 	}
-	if rd.media.encode == encodeTail && r.Method != http.MethodGet {
-		return errMedia([]string{"text/event-stream"})
+	if rd.media = form; refused != nil {
+		return refused
 	}
-	if since != "" && rd.media.encode != encodeTail {
+	if live && r.Method != http.MethodGet {
 		return errMedia([]string{"text/event-stream"})
 	}
 	if err := h.checkSelect(rd.table, req.Query.Select); err != nil {
@@ -81,13 +87,6 @@ func (h *handler) prepare(r *http.Request, p *auth.Principal, rd *reading) (err 
 	}
 	if err := h.Allow(p, rd.table.Table, auth.Select); err != nil {
 		return err
-	}
-	rd.query, rd.total, rd.bound = req.Query, unknown, unknown
-	rd.window = window{rd.query.Offset, rd.query.Limit}
-	if rng := r.Header["Range"]; len(rng) > 0 && !rd.head && rd.media.encode != encodeTail {
-		if rd.window, err = rd.window.clip(rng[0]); err != nil {
-			return err
-		}
 	}
 	rd.window = rd.window.cap(h.MaxRows)
 	rd.asked = rd.window.limit
@@ -123,6 +122,9 @@ func (h *handler) count(ctx context.Context, rd *reading) error {
 	if rd.prefer.count != "" {
 		rd.total = total
 		if rangeStatus(rd.window.offset, 0, total) == http.StatusRequestedRangeNotSatisfiable {
+			if rd.media.encode == encodeObject {
+				return errSingular(0)
+			}
 			return errOffset(rd.window.offset, total)
 		}
 	}

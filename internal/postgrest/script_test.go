@@ -124,7 +124,6 @@ func TestScripts(t *testing.T) {
 					t.Fatal("an empty script")
 				}
 				s := st.open(t, store.Config{Now: clock})
-				defer s.Close()
 				f := newFace(t, s)
 				for i := range steps {
 					steps[i].run(t, f)

@@ -20,16 +20,6 @@ import (
 // behind Last-Event-ID or since=, then new ones as they are stored. It reads from
 // the store at its client's pace, so a slow one holds up nobody.
 
-// wantsTail reports whether the request names the form of a live tail.
-func wantsTail(r *http.Request) bool {
-	for _, v := range r.Header["Accept"] {
-		if strings.Contains(v, "text/event-stream") {
-			return true
-		}
-	}
-	return false
-}
-
 // cutSince takes the parameter since off a raw query string.
 func cutSince(rawQuery string) (rest, since string) {
 	var parts []string
@@ -126,7 +116,7 @@ func (s *stream) check() error {
 // begin finds out where the tail starts: behind Last-Event-ID, behind or at what
 // since= names, else behind what there is.
 func (s *stream) begin(r *http.Request, newest int64) error {
-	_, since := cutSince(s.rd.rawQuery)
+	since := s.rd.since
 	if last := r.Header.Get("Last-Event-ID"); last != "" { // a reconnect goes on where it was
 		since = last
 	}

@@ -73,7 +73,6 @@ func TestTail(t *testing.T) {
 	for _, st := range stores {
 		t.Run(st.name, func(t *testing.T) {
 			s := st.open(t, store.Config{Now: clock})
-			defer s.Close()
 			fill(t, s, "events", `{"n":1}`, `{"n":2,"skip":true}`, `{"n":3}`)
 			f := newFace(t, s)
 
