@@ -9,5 +9,5 @@ each=$((total / count))
 [ "$each" -ge 1 ] || each=1
 printf '%s\n' "$targets" | while read -r dir name; do
   echo "fuzz: $name in $dir for ${each}s"
-  go test "./$dir" -run '^$' -fuzz "^$name\$" -fuzztime "${each}s" >.tools/fuzz.log 2>&1 || { cat .tools/fuzz.log; exit 1; }
+  go test "./$dir" -run '^$' -fuzz "^$name\$" -fuzztime "${each}s" -fuzzminimizetime 10x >.tools/fuzz.log 2>&1 || { cat .tools/fuzz.log; exit 1; }
 done

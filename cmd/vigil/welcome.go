@@ -29,6 +29,7 @@ func (s *serving) welcome() {
 		fmt.Fprintln(out, "events:  in memory only: they are gone when this process ends")
 	}
 	fmt.Fprintf(out, "secret:  %s\n", s.secretAt)
+	fmt.Fprintf(out, "log key: %s (note it elsewhere: vigil verify --key takes it)\n", s.signer.Verifier())
 	if s.cfg.Auth.AnonRole != "" {
 		s.log.Warn("requests without a token are answered: whoever reaches this server reads what the role may", "role", s.cfg.Auth.AnonRole)
 	}
