@@ -2,6 +2,7 @@ package query
 
 import (
 	"time"
+	"unsafe"
 )
 
 // Program is a [Query] made ready to run over the rows of one table. It is
@@ -195,13 +196,16 @@ func (c *compiler) anyElement(r *ref, t *Test) (cond, error) {
 		}
 		result := no
 		for _, s := range v.List {
-			if result = max(result, m.text([]byte(s), true)); result == yes {
+			if result = max(result, m.text(bytesOf(s), true)); result == yes {
 				break
 			}
 		}
 		return result
 	}, nil
 }
+
+// bytesOf returns the bytes of s without copying them, for matchers, which only read.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // compileIs compiles is.null and its like.
 func compileIs(r *ref, word string) (cond, error) {

@@ -96,8 +96,8 @@ func holds(op Op) func(int) bool {
 
 // single compiles a comparison with one operand of a type that is not Text.
 func (c *compiler) single(typ Type, op Op, operand string) (matcher, error) {
-	if !comparable(typ) || op == Like || op == ILike || op == Match || op == IMatch {
-		return matcher{}, noOperator(typ, op)
+	if err := operatorExists(typ, op); err != nil {
+		return matcher{}, err
 	}
 	want, err := input(operand, typ, c.now)
 	if err != nil {
@@ -188,6 +188,9 @@ func nullUnlessEmpty(operands int) truth {
 
 // quantified compiles op ANY and op ALL over an array literal.
 func (c *compiler) quantified(typ Type, t *Test) (matcher, error) {
+	if err := operatorExists(typ, t.Op); err != nil {
+		return matcher{}, err
+	}
 	if typ == TextArray {
 		return matcher{}, errorf(codeNoType, "could not find array type for data type text[]")
 	}
@@ -208,11 +211,6 @@ func (c *compiler) quantified(typ Type, t *Test) (matcher, error) {
 		}
 		tests = append(tests, m)
 	}
-	if len(tests) == 0 { // still to be refused where there is no such operator
-		if err := c.operatorExists(typ, t.Op); err != nil {
-			return matcher{}, err
-		}
-	}
 	q := quantifier{all: t.Quant == QuantAll, null: hasNull, empty: len(array) == 0}
 	if typ == Text {
 		return matcher{text: func(s []byte, valid bool) truth {
@@ -224,8 +222,8 @@ func (c *compiler) quantified(typ Type, t *Test) (matcher, error) {
 	}}, nil
 }
 
-// operatorExists says whether a comparison of the type can be compiled at all.
-func (c *compiler) operatorExists(typ Type, op Op) error {
+// operatorExists says whether the type has a comparison, whatever its operand.
+func operatorExists(typ Type, op Op) error {
 	pattern := op == Like || op == ILike || op == Match || op == IMatch
 	if pattern && typ != Text || !comparable(typ) {
 		return noOperator(typ, op)

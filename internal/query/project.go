@@ -49,6 +49,11 @@ func (p *Program) compileSelect(c *compiler, items []Item) error {
 func (p *Program) compileItem(c *compiler, it *Item) error {
 	out := item{path: it.Path, agg: it.Agg}
 	typ := Int8
+	for _, name := range []string{it.AggCast, it.Cast} { // PostgreSQL looks for types before columns
+		if _, err := castType(name); name != "" && err != nil {
+			return err
+		}
+	}
 	if it.Path.Column == "" {
 		if it.Agg != AggCount {
 			return noFunction(it.Agg.String() + "()")

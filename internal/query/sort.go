@@ -22,6 +22,7 @@ type orderBy struct {
 // compileOrder resolves the order. What follows the row's id decides nothing,
 // and an order by id alone is the order of the scan.
 func (p *Program) compileOrder(c *compiler, terms []Order) error {
+	decided := false // the id has come: what follows is only checked
 	for _, o := range terms {
 		r, err := c.schema.resolve(o.Path)
 		if err != nil {
@@ -37,11 +38,12 @@ func (p *Program) compileOrder(c *compiler, terms []Order) error {
 			if by.group, err = p.groupOf(c.schema, o.Path); err != nil {
 				return err
 			}
-		} else if r.col == p.key && len(r.steps) == 0 {
-			p.desc = o.Desc
-			return nil
+		} else if r.col == p.key && len(r.steps) == 0 && !decided {
+			p.desc, decided = o.Desc, true
 		}
-		p.order = append(p.order, by)
+		if !decided {
+			p.order = append(p.order, by)
+		}
 	}
 	return nil
 }
