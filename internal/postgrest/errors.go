@@ -164,7 +164,7 @@ func writeError(log *slog.Logger, w http.ResponseWriter, r *http.Request, err er
 	if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
 		web.AccessOf(r.Context()).Denied = e.Code
 	}
-	if e.Status >= http.StatusInternalServerError {
+	if e.Status == http.StatusInternalServerError {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	body := e.appendJSON(nil)

@@ -24,7 +24,7 @@ type Config struct {
 	Authenticate func(*http.Request) (*auth.Principal, error)
 	Allow        func(p *auth.Principal, table string, a auth.Action) error
 	Bodies       *web.Bodies // nil reads bodies within Limits
-	Limits       web.Limits  // zero is [web.DefaultLimits]
+	Limits       web.Limits  // zero fields are those of [web.DefaultLimits]
 	MaxRows      int64       // most rows of one answer; 0 is no bound
 	Aggregates   bool        // sum(), count() and the like are allowed
 	BaseURL      string      // public URL, for the description; empty is the request's host
@@ -47,9 +47,10 @@ type handler struct {
 // table is what the face keeps about one table or view.
 type table struct {
 	*query.Schema
-	jsonb []string // names of the jsonb columns
-	doc   string   // name of the column that takes the document
-	allow string   // the Allow header
+	jsonb  []string // names of the jsonb columns
+	doc    string   // name of the column that takes the document
+	allow  string   // the Allow header
+	closed bool     // takes no rows from clients
 }
 
 // New returns the face. The store's tables are read once.
@@ -63,16 +64,19 @@ func New(c Config) http.Handler {
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 15 * time.Second
 	}
-	if d := web.DefaultLimits(); c.Limits == (web.Limits{}) {
-		c.Limits = d
+	if c.Limits.Depth == 0 {
+		c.Limits.Depth = web.DefaultLimits().Depth
+	}
+	if c.Limits.Keys == 0 {
+		c.Limits.Keys = web.DefaultLimits().Keys
 	}
 	if c.Bodies == nil {
 		c.Bodies = web.NewBodies(c.Limits)
 	}
 	h := &handler{Config: c, tables: map[string]*table{}}
 	for _, s := range c.Store.Schemas() {
-		t := &table{Schema: s, allow: "OPTIONS,GET,HEAD,POST"}
-		if s.ReadOnly {
+		t := &table{Schema: s, allow: "OPTIONS,GET,HEAD,POST", closed: s.ReadOnly || ownTable(s.Table)}
+		if t.closed {
 			t.allow = "OPTIONS,GET,HEAD"
 		}
 		for _, col := range s.Columns {
@@ -121,11 +125,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case to.root:
-		return h.root(w, r, p)
+		return h.serveRoot(w, r, p)
 	case to.function != "":
 		return errFunction(to.function, r.Method == http.MethodPost)
 	}
-	return h.table(w, r, p, to)
+	return h.serveTable(w, r, p, to)
 }
 
 // parsePath reads the path. Any number of slashes may stand before the table.
@@ -154,8 +158,8 @@ func parsePath(u *url.URL) (target, error) {
 	return target{}, errPath()
 }
 
-// table answers a request to /{table} or /{table}/query.
-func (h *handler) table(w http.ResponseWriter, r *http.Request, p *auth.Principal, to target) error {
+// serveTable answers a request to /{table} or /{table}/query.
+func (h *handler) serveTable(w http.ResponseWriter, r *http.Request, p *auth.Principal, to target) error {
 	t := h.tables[to.table]
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions:
@@ -268,8 +272,10 @@ func tableFormat(table string) vigil.Format {
 		return vigil.FormatExchange
 	case vigil.TableLogs:
 		return vigil.FormatAidbox
-	case vigil.TableSystem:
-		return vigil.FormatSystem
 	}
 	return vigil.FormatLogserver
 }
+
+// ownTable reports whether only Vigil itself writes to a table: what stands
+// there as its own doing must be.
+func ownTable(name string) bool { return name == vigil.TableSystem || name == vigil.TableQuarantine }

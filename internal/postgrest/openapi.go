@@ -15,9 +15,9 @@ import (
 // object is a JSON object of the description.
 type object map[string]any
 
-// root answers a request to /: the description of the tables that the principal
+// serveRoot answers a request to /: the description of the tables that the principal
 // may use, in OpenAPI 2.0 and PostgREST's layout.
-func (h *handler) root(w http.ResponseWriter, r *http.Request, p *auth.Principal) error {
+func (h *handler) serveRoot(w http.ResponseWriter, r *http.Request, p *auth.Principal) error {
 	const allow = "OPTIONS,GET,HEAD"
 	switch r.Method {
 	case http.MethodOptions:
@@ -66,7 +66,7 @@ func (h *handler) describe(r *http.Request, p *auth.Principal) object {
 	for _, name := range h.names {
 		t := h.tables[name]
 		reads := h.Allow(p, name, auth.Select) == nil
-		writes := !t.ReadOnly && h.Allow(p, name, auth.Insert) == nil
+		writes := !t.closed && h.Allow(p, name, auth.Insert) == nil
 		if !reads && !writes {
 			continue
 		}
@@ -207,7 +207,7 @@ func describeFilters(t *table, parameters object) {
 			"name": c.Name, "required": false, "in": "query", "type": "string", "format": columnTypes[c.Type][0],
 		}
 	}
-	if !t.ReadOnly {
+	if !t.closed {
 		parameters["body."+t.Table] = object{
 			"name": t.Table, "description": t.Table, "required": false, "in": "body",
 			"schema": object{"$ref": "#/definitions/" + t.Table},

@@ -260,21 +260,17 @@ func (h *handler) answerSingle(w http.ResponseWriter, r *http.Request, rd *readi
 		if err != nil {
 			return err
 		}
-		if enc.rows++; enc.rows > 1 {
-			break
-		}
-		enc.rows = 0
-		a.buf = enc.appendRow(a.buf, row[:len(cols)])
-	}
-	if enc.rows != 1 {
-		if enc.rows > 1 {
+		if enc.rows == 1 { // there are more: say how many
 			n, err := h.countAnswer(r.Context(), rd)
 			if err != nil {
 				return err
 			}
-			enc.rows = max(n, enc.rows)
+			return errSingular(max(n, 2))
 		}
-		return errSingular(enc.rows)
+		a.buf = enc.appendRow(a.buf, row[:len(cols)])
+	}
+	if enc.rows == 0 {
+		return errSingular(0)
 	}
 	web.AccessOf(r.Context()).Rows = 1
 	a.contentRange = contentRange(rd.window.offset, 1, rd.total)

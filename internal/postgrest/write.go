@@ -61,8 +61,8 @@ func (h *handler) prepareInsert(r *http.Request, p *auth.Principal, in *insertio
 	if in.prefer.resolution == "merge-duplicates" {
 		return errMethod("POST with resolution=merge-duplicates", t.allow, "Events can be added and read; they are never changed or removed through this interface.")
 	}
-	if t.ReadOnly {
-		return errMethod(r.Method, t.allow, "The view '"+t.Table+"' takes no rows.")
+	if t.closed {
+		return errMethod(r.Method, t.allow, "'"+t.Table+"' takes no rows: it is a view, or Vigil's own.")
 	}
 	if r.URL.RawQuery != "" {
 		req, err := grammar.Parse(t.Table, r.URL.RawQuery, t.jsonb...)
@@ -199,13 +199,13 @@ func (h *handler) append(ctx context.Context, in *insertion, b *store.Batch) (st
 // already or stands earlier in the batch.
 func (h *handler) withoutDuplicates(ctx context.Context, in *insertion, events []*vigil.Event) ([]*vigil.Event, error) {
 	taken := map[int64]bool{}
-	in1 := query.Test{Path: query.Path{Column: in.table.Key}, Op: query.In}
+	same := query.Test{Path: query.Path{Column: in.table.Key}, Op: query.In}
 	for _, e := range events {
 		if e.WantID != 0 {
-			in1.List = append(in1.List, itoa(e.WantID))
+			same.List = append(same.List, itoa(e.WantID))
 		}
 	}
-	rows, err := h.Store.Rows(ctx, &query.Query{Table: in.table.Table, Select: in.keyOnly(), Where: in1, Limit: -1})
+	rows, err := h.Store.Rows(ctx, &query.Query{Table: in.table.Table, Select: in.keyOnly(), Where: same, Limit: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -234,14 +234,17 @@ func (in *insertion) keyOnly() []query.Item {
 // added is the question for the rows at count places of the log from first on.
 func (in *insertion) added(first int64, count int) *query.Query {
 	index := query.Path{Column: "_index"}
-	return &query.Query{
+	q := &query.Query{
 		Table: in.table.Table, Select: in.req.Query.Select, Limit: -1,
 		Where: query.And{
 			query.Test{Path: index, Op: query.Gte, Value: itoa(first)},
 			query.Test{Path: index, Op: query.Lt, Value: itoa(first + int64(count))},
 		},
-		Order: []query.Order{{Path: query.Path{Column: in.table.Key}}},
 	}
+	if !aggregated(q.Select) {
+		q.Order = []query.Order{{Path: query.Path{Column: in.table.Key}}}
+	}
+	return q
 }
 
 // none is the Content-Range of a write.
