@@ -222,6 +222,8 @@ func (h *handler) answerRows(w http.ResponseWriter, r *http.Request, rd *reading
 		a.hold = holdPage
 	}
 	enc := &encoder{media: rd.media, cols: cols, zone: rd.prefer.zone}
+	// Whoever hangs up before the end has read rows all the same.
+	defer func() { web.AccessOf(r.Context()).Rows = enc.rows }()
 	a.buf = enc.appendBegin(a.buf)
 	var last int64
 	for row, err := range rows.Seq {
@@ -239,7 +241,6 @@ func (h *handler) answerRows(w http.ResponseWriter, r *http.Request, rd *reading
 		}
 	}
 	a.buf = enc.appendEnd(a.buf)
-	web.AccessOf(r.Context()).Rows = enc.rows
 	a.contentRange = contentRange(rd.window.offset, enc.rows, rd.total)
 	if key && rd.more(enc.rows) {
 		a.link = rd.next(last)

@@ -30,7 +30,7 @@ func big(t *testing.T, n int) store.Store {
 func fetch(t *testing.T, h http.Handler, path string, headers ...[2]string) (*http.Response, string, error) {
 	t.Helper()
 	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
+	defer srv.Close() // waits for the handler
 	r, err := http.NewRequest(http.MethodGet, srv.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -121,9 +121,13 @@ func TestFailures(t *testing.T) {
 	if err != nil || res.StatusCode != 500 || strings.Contains(body, "damaged") || errorOf(t, body).Code != "XX000" {
 		t.Errorf("early: %d %s %v", res.StatusCode, body, err)
 	}
-	res, body, err = fetch(t, newFace(t, broken{s, 200}), "/events")
+	late := newFace(t, broken{s, 200})
+	res, body, err = fetch(t, late, "/events")
 	if err == nil || res.StatusCode != 200 || strings.HasSuffix(body, "]") {
 		t.Errorf("late: %d, %d bytes, %v", res.StatusCode, len(body), err)
+	}
+	if late.access.Rows != 200 {
+		t.Errorf("late: %d rows in the record of access", late.access.Rows)
 	}
 	// What is stored is stored: a representation that fails is no error.
 	f := newFace(t, broken{openMemory(t, store.Config{}), 0})

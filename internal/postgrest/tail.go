@@ -236,6 +236,7 @@ func (s *stream) send(ctx context.Context, newest int64) error {
 		s.buf = append(s.buf, "\ndata: "...)
 		s.buf = enc.appendRow(s.buf, row[:len(cols)])
 		s.buf = append(s.buf, "\n\n"...)
+		s.sent++
 		if len(s.buf) >= holdAny {
 			if err := s.write(s.buf); err != nil {
 				return err
@@ -243,7 +244,6 @@ func (s *stream) send(ctx context.Context, newest int64) error {
 			s.buf = s.buf[:0]
 		}
 	}
-	s.sent += enc.rows
 	if s.left > 0 {
 		s.left -= enc.rows
 	}
