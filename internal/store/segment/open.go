@@ -60,8 +60,9 @@ type Store struct {
 	toSeal   chan struct{} // one token when a head was frozen
 	sealed   chan struct{} // one token when the sealer got on, or gave up
 	stop     chan struct{}
-	running  sync.WaitGroup // the sequencer
-	sealing  sync.WaitGroup // the sealer
+	running  sync.WaitGroup     // the sequencer
+	sealing  sync.WaitGroup     // the sealer
+	reached  func(point string) // tests only: called between the steps of sealing and merging
 	closing  sync.Once
 	closeErr error
 }
@@ -103,6 +104,7 @@ func open(o Options, c store.Config, recovering bool) (*Store, error) {
 		opts: o, cfg: c, log: c.Log, dir: layout(o.Dir),
 		queue:  newQueue(o.QueueBytes, o.QueueLen),
 		toSeal: make(chan struct{}, 1), sealed: make(chan struct{}, 1), stop: make(chan struct{}),
+		reached: func(string) {},
 	}
 	s.Reader = &store.Reader{
 		Catalog: cat, Now: c.Now,
@@ -128,9 +130,6 @@ func open(o Options, c store.Config, recovering bool) (*Store, error) {
 func (s *Store) load(recovering bool) error {
 	var err error
 	if s.manifest, err = s.findManifest(recovering); err != nil {
-		return err
-	}
-	if err := s.clean(); err != nil {
 		return err
 	}
 	for _, e := range s.manifest.Segments {
@@ -165,7 +164,10 @@ func (s *Store) load(recovering bool) error {
 		return err
 	}
 	s.raiseIDs()
-	return s.checkGuard(recovering)
+	if err := s.checkGuard(recovering); err != nil {
+		return err
+	}
+	return s.clean() // last: a start that is refused changes as little as it can
 }
 
 // findManifest reads the manifest, and makes a new store where nothing is.

@@ -126,12 +126,14 @@ func (s *Store) sealHead(h *head) (err error) {
 	if err := s.sealKeys(m, h); err != nil {
 		return err
 	}
+	s.reached("segments written")
 	if err := s.tree.FlushTo(h.end.size); err != nil {
 		return err
 	}
 	if err := s.tiles.Sync(); err != nil {
 		return err
 	}
+	s.reached("tiles written")
 	m.Size, m.Root, m.Tree, m.Epoch = h.end.size, h.end.root, h.end.state, max(m.Epoch, h.end.epoch)
 	m.Journal = journalAt{h.end.journal.Generation, h.end.journal.Offset}
 	for n, t := range s.Catalog.Tables() {
@@ -146,6 +148,7 @@ func (s *Store) sealHead(h *head) (err error) {
 	if err := s.journal.Release(journal.Position{Generation: m.Journal.Generation, Offset: m.Journal.Offset}); err != nil {
 		return fmt.Errorf("release journal: %w", err)
 	}
+	s.reached("journal released")
 	return nil
 }
 
@@ -230,6 +233,7 @@ func (s *Store) install(m *manifest, made, gone []*seg, sealed *head) error {
 	if err := m.write(s.dir.manifest()); err != nil {
 		return err
 	}
+	s.reached("manifest written")
 	old := s.manifest
 	s.manifest = m
 	s.mu.Lock()
@@ -245,5 +249,6 @@ func (s *Store) install(m *manifest, made, gone []*seg, sealed *head) error {
 	s.mu.Unlock()
 	s.metrics.segments.Set(float64(len(m.Segments)))
 	s.removeUnnamed(old, m)
+	s.reached("old files removed")
 	return nil
 }
