@@ -273,37 +273,36 @@ func numberEnd(b []byte, i int) (end int, exponent, ok bool) {
 	if b[i] == '-' {
 		i++
 	}
+	ok = i < len(b) && isDigit(b[i])
 	switch {
-	case i < len(b) && b[i] == '0':
+	case ok && b[i] == '0':
 		i++
-	case i < len(b) && '1' <= b[i] && b[i] <= '9':
+	case ok:
 		i = digits(b, i)
-	default:
-		return i, false, false
 	}
 	if i < len(b) && b[i] == '.' {
 		from := i + 1
-		if i = digits(b, from); i == from {
-			return i, false, false
-		}
+		i = digits(b, from)
+		ok = ok && i > from
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {
+		exponent = true
 		i++
 		if i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
 		from := i
-		if i = digits(b, from); i == from {
-			return i, true, false
-		}
-		exponent = true
+		i = digits(b, from)
+		ok = ok && i > from
 	}
-	return i, exponent, true
+	return i, exponent, ok
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // digits returns the place after the digits from i on.
 func digits(b []byte, i int) int {
-	for i < len(b) && '0' <= b[i] && b[i] <= '9' {
+	for i < len(b) && isDigit(b[i]) {
 		i++
 	}
 	return i

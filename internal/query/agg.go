@@ -75,7 +75,8 @@ type extreme struct {
 }
 
 func (e *extreme) add(v Value) {
-	if !e.best.Valid || compareValues(&v, &e.best)*e.keep > 0 {
+	// Of equal values that print differently PostgreSQL keeps the later one.
+	if !e.best.Valid || compareValues(&v, &e.best)*e.keep >= 0 {
 		e.best = v.clone()
 	}
 }

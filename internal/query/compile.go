@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"time"
 	"unsafe"
 )
@@ -178,7 +179,8 @@ func (c *compiler) test(t *Test) (cond, error) {
 }
 
 // anyElement compares the elements of an array column as texts: it holds where
-// it does for one of them.
+// there is one for which it holds, as EXISTS over unnest(column) has it, and is
+// null where the column is.
 func (c *compiler) anyElement(r *ref, t *Test) (cond, error) {
 	m, err := c.matcher(Text, t)
 	if err != nil {
@@ -194,13 +196,7 @@ func (c *compiler) anyElement(r *ref, t *Test) (cond, error) {
 		if !v.Valid {
 			return null
 		}
-		result := no
-		for _, s := range v.List {
-			if result = max(result, m.text(bytesOf(s), true)); result == yes {
-				break
-			}
-		}
-		return result
+		return truthOf(slices.ContainsFunc(v.List, func(s string) bool { return m.text(bytesOf(s), true) == yes }))
 	}, nil
 }
 

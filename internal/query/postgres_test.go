@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"pgregory.net/rapid"
 
+	"vigil/internal/jsonb"
 	"vigil/internal/pgtest"
 	"vigil/internal/query"
 )
@@ -99,20 +100,35 @@ func (o *oracle) check(t interface {
 		}
 		t.Errorf("%s\nanswered, but PostgreSQL says %s %s", sql, wantErr.Code, wantErr.Message)
 	case e != nil:
-		if e.Code != wantErr.Code || e.Code != "2201B" && e.Code != "42804" && e.Message != wantErr.Message && !lazy(wantErr) {
+		if lazy(wantErr) && lazy(&pgconn.PgError{Code: e.Code}) {
+			return true
+		}
+		if e.Code != wantErr.Code || e.Code != "2201B" && e.Code != "42804" && e.Message != wantErr.Message {
 			t.Errorf("%s\n%s %s\nwant %s %s", sql, e.Code, e.Message, wantErr.Code, wantErr.Message)
 		}
 		return true
 	default:
-		if len(q.Order) == 0 && slices.ContainsFunc(q.Select, func(it query.Item) bool { return it.Agg != query.AggNone }) {
+		grouped := slices.ContainsFunc(q.Select, func(it query.Item) bool { return it.Agg != query.AggNone })
+		if grouped {
 			slices.Sort(got)
 			slices.Sort(want)
 		}
-		if !slices.Equal(got, want) {
+		// Which of 1.5 and 1.50 stands for their group is PostgreSQL's choice.
+		if !slices.Equal(got, want) && !(grouped && slices.Equal(valuesOf(got), valuesOf(want))) {
 			t.Errorf("%s\ngot  %s\nwant %s", sql, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 		}
 	}
 	return false
+}
+
+// valuesOf prints JSON texts such that equal values are equal texts, sorted.
+func valuesOf(rows []string) []string {
+	out := make([]string, len(rows))
+	for i, r := range rows {
+		out[i] = string(jsonb.AppendKey(nil, []byte(r)))
+	}
+	slices.Sort(out)
+	return out
 }
 
 // lazy says whether the error comes from a cast of some row: which row is met first, and so

@@ -16,6 +16,7 @@ const (
 const (
 	microsPerSecond = 1_000_000
 	microsPerDay    = 86_400 * microsPerSecond
+	lastYear        = 294_246 // whose microseconds since 1970 an int64 has; PostgreSQL's, since 2000, go on to 294276
 )
 
 // inputTime reads ISO 8601's forms and those near to it that PostgreSQL takes
@@ -24,13 +25,28 @@ const (
 // yesterday, epoch, infinity and -infinity. Other forms, such as names of months
 // and time zones, are refused. Without an offset a time is in UTC.
 func inputTime(s string, t Type, now time.Time) (Value, error) {
-	micros, err := parseTime(s, t, now)
-	if err != nil {
+	v := Value{Type: t, Valid: true}
+	if micros, ok := timeWord(trimmed(s), now); ok {
+		if v.I = micros; t == Date {
+			v.I = dayOf(micros)
+		}
+		return v, nil
+	}
+	p := timeParser{in: trimmed(s)}
+	if err := p.fault(p.parse(), s, t); err != nil {
 		return Value{}, err
 	}
-	v := Value{Type: t, Valid: true, I: micros}
-	if t == Date {
-		v.I = dayOf(micros)
+	day := time.Date(p.year, time.Month(p.month), p.day, 0, 0, 0, 0, time.UTC).Unix() / 86_400
+	switch t {
+	case Date:
+		v.I = day
+	case Timestamp:
+		v.I = day*microsPerDay + p.clock
+	default:
+		v.I = day*microsPerDay + p.clock - int64(p.offset)*microsPerSecond
+	}
+	if t != Date && p.year > lastYear {
+		return Value{}, errorf(codeDateRange, "timestamp out of range: \"%s\"", s)
 	}
 	return v, nil
 }
@@ -47,57 +63,47 @@ func dayOf(micros int64) int64 {
 	return d
 }
 
-func parseTime(s string, t Type, now time.Time) (int64, error) {
-	in := trimmed(s)
+// timeWord returns what a word means as a time.
+func timeWord(word string, now time.Time) (micros int64, ok bool) {
 	midnight := now.Truncate(24 * time.Hour)
-	switch strings.ToLower(in) {
+	switch strings.ToLower(word) {
 	case "now":
-		return now.UnixMicro(), nil
+		return now.UnixMicro(), true
 	case "today":
-		return midnight.UnixMicro(), nil
+		return midnight.UnixMicro(), true
 	case "tomorrow":
-		return midnight.AddDate(0, 0, 1).UnixMicro(), nil
+		return midnight.AddDate(0, 0, 1).UnixMicro(), true
 	case "yesterday":
-		return midnight.AddDate(0, 0, -1).UnixMicro(), nil
+		return midnight.AddDate(0, 0, -1).UnixMicro(), true
 	case "epoch":
-		return 0, nil
+		return 0, true
 	case "infinity", "+infinity":
-		return endOfTime, nil
+		return endOfTime, true
 	case "-infinity":
-		return startOfTime, nil
+		return startOfTime, true
 	}
-	p := timeParser{in: in}
-	switch err := p.parse(); err {
+	return 0, false
+}
+
+// fault words what is wrong with the text s of type t.
+func (p *timeParser) fault(f timeFault, s string, t Type) error {
+	switch f {
 	case timeOK:
+		return nil
 	case timeField:
-		return 0, errorf(codeDateRange, "date/time field value out of range: \"%s\"", s)
+		return errorf(codeDateRange, "date/time field value out of range: \"%s\"", s)
 	case timeMonth:
 		e := errorf(codeDateRange, "date/time field value out of range: \"%s\"", s)
 		e.Hint = `Perhaps you need a different "datestyle" setting.`
-		return 0, e
+		return e
 	case timeZone:
-		return 0, errorf("22009", "time zone displacement out of range: \"%s\"", s)
-	default:
-		return 0, errorf(codeBadDate, "invalid input syntax for type %s: \"%s\"", t, s)
+		return errorf("22009", "time zone displacement out of range: \"%s\"", s)
 	}
-	if t == Date || t == Timestamp {
-		p.offset = 0
+	name := t.String()
+	if t == Timestamp {
+		name = "timestamp" // so it says
 	}
-	if t == Date {
-		p.clock = 0
-	}
-	if p.year > 294_276 {
-		return 0, errorf(codeDateRange, "%s out of range: \"%s\"", rangeName(t), s)
-	}
-	day := time.Date(p.year, time.Month(p.month), p.day, 0, 0, 0, 0, time.UTC)
-	return day.Unix()*microsPerSecond + p.clock - int64(p.offset)*microsPerSecond, nil
-}
-
-func rangeName(t Type) string {
-	if t == Date {
-		return "date"
-	}
-	return "timestamp"
+	return errorf(codeBadDate, "invalid input syntax for type %s: \"%s\"", name, s)
 }
 
 // timeFault is what can be wrong with a time.
@@ -305,11 +311,10 @@ func appendTime(dst []byte, v *Value, json bool) []byte {
 	case startOfTime:
 		return append(dst, "-infinity"...)
 	}
-	micros := v.I
+	t := time.UnixMicro(v.I).UTC()
 	if v.Type == Date {
-		micros *= microsPerDay
+		t = time.Unix(v.I*86_400, 0).UTC()
 	}
-	t := time.UnixMicro(micros).UTC()
 	year, bc := t.Year(), t.Year() <= 0
 	if bc {
 		year = 1 - year

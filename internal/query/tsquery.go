@@ -16,10 +16,16 @@ type tsNode struct {
 	index       int  // among the words of the query
 }
 
-const maxDistance = 16384
+const (
+	maxDistance = 16384
+	maxWords    = 10_000 // of one query; PostgreSQL's limit is 1 MB
+)
 
 // parseTSQuery reads the operand of one of the text search operators.
 func parseTSQuery(op Op, s string) (*tsNode, error) {
+	if len(s) > 2*maxWords { // a word takes two bytes
+		return nil, errorf("54000", "string is too long for tsquery (%d bytes, max %d bytes)", len(s), 2*maxWords)
+	}
 	switch op {
 	case PlFTS:
 		return clean(operandNode(s, '&', false, false)), nil
