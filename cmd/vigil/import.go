@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"unicode/utf8"
@@ -67,17 +68,9 @@ func (c *importCmd) file(ctx context.Context, std *stdio, target transfer.Target
 		name += ".refused"
 	}
 	out := &refusals{path: name}
-	head, format := bufio.NewReaderSize(in, 64<<10), transfer.Format(c.Format)
-	if c.Format == "auto" {
-		b, _ := head.Peek(4096) // an error comes again when it is read
-		format = transfer.Detect(in.Name(), b)
-	}
 	shown := newProgress(std.Err, size)
-	limits := web.DefaultLimits()
 	im := transfer.Import{Target: target, Refused: out.add, Progress: func(n transfer.Counts) { shown.step(n.Offset &^ 255) }}
-	counts, err := im.Run(ctx, transfer.Read(head, format, transfer.Options{
-		Limits: jsonb.Limits{Depth: limits.Depth, Keys: limits.Keys},
-	}))
+	counts, err := im.Run(ctx, c.records(in))
 	shown.done()
 	err = errors.Join(err, out.close())
 	fmt.Fprintf(std.Out, "%s: %d taken, %d merged, %d refused\n", filepath.Base(in.Name()), counts.Taken, counts.Merged, counts.Refused)
@@ -88,6 +81,21 @@ func (c *importCmd) file(ctx context.Context, std *stdio, target transfer.Target
 		err = fmt.Errorf("%w (run it again to go on: nothing is added twice)", err)
 	}
 	return counts.Refused, err
+}
+
+// records reads a file, in the form that it has or is said to have.
+func (c *importCmd) records(in input) iter.Seq2[transfer.Record, error] {
+	limits := web.DefaultLimits()
+	return func(yield func(transfer.Record, error) bool) {
+		head, format := bufio.NewReaderSize(in, 64<<10), transfer.Format(c.Format)
+		if c.Format == "auto" {
+			b, _ := head.Peek(4096) // an error comes again when it is read
+			format = transfer.Detect(in.Name(), b)
+		}
+		transfer.Read(head, format, transfer.Options{
+			Limits: jsonb.Limits{Depth: limits.Depth, Keys: limits.Keys},
+		})(yield)
+	}
 }
 
 // input is a file to import.

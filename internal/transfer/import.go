@@ -58,14 +58,14 @@ type chunk struct {
 }
 
 // Run imports the records. The error is why the import could not go on; what is
-// counted as taken or merged by then is in the target.
+// counted as taken or merged by then is in the target. Where ctx ends, Run
+// returns at once, though a read of the file may still be under way.
 func (im *Import) Run(ctx context.Context, records iter.Seq2[Record, error]) (Counts, error) {
 	var c Counts
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	chunks := make(chan chunk, 1)
-	finished := make(chan struct{})
 	go func() { // reads ahead while the target commits
-		defer close(finished)
 		defer close(chunks)
 		im.cut(records, func(ch chunk) bool {
 			select {
@@ -76,28 +76,36 @@ func (im *Import) Run(ctx context.Context, records iter.Seq2[Record, error]) (Co
 			}
 		})
 	}()
-	defer func() {
-		cancel()
-		<-finished
-	}()
-	for ch := range chunks {
-		for _, bad := range ch.bad {
-			if err := im.refuse(&c, bad); err != nil {
+	for {
+		select {
+		case <-ctx.Done():
+			return c, ctx.Err()
+		case ch, more := <-chunks:
+			if !more {
+				return c, ctx.Err()
+			}
+			if err := im.take(ctx, &c, ch); err != nil {
 				return c, err
 			}
 		}
-		if err := im.hand(ctx, &c, ch.records); err != nil {
-			return c, err
-		}
-		c.Offset = ch.end
-		if im.Progress != nil {
-			im.Progress(c)
-		}
-		if ch.err != nil {
-			return c, ch.err
+	}
+}
+
+// take deals with one chunk.
+func (im *Import) take(ctx context.Context, c *Counts, ch chunk) error {
+	for _, bad := range ch.bad {
+		if err := im.refuse(c, bad); err != nil {
+			return err
 		}
 	}
-	return c, ctx.Err()
+	if err := im.hand(ctx, c, ch.records); err != nil {
+		return err
+	}
+	c.Offset = max(c.Offset, ch.end)
+	if im.Progress != nil {
+		im.Progress(*c)
+	}
+	return ch.err
 }
 
 // cut makes chunks of the records.

@@ -240,3 +240,33 @@ func TestImportRemote(t *testing.T) {
 		t.Error("no server, no error")
 	}
 }
+
+// TestImportStops ends while the file gives nothing more, as a pipe may.
+func TestImportStops(t *testing.T) {
+	in, out := io.Pipe()
+	defer out.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	im := transfer.Import{Target: local(memory(t)), MaxRecords: 1, Progress: func(transfer.Counts) { cancel() }}
+	go func() { _, _ = io.WriteString(out, "1\n") }()
+	c, err := im.Run(ctx, transfer.Read(in, transfer.NDJSON, transfer.Options{}))
+	if c.Taken != 1 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func BenchmarkImport(b *testing.B) {
+	doc := `{"message": "` + strings.Repeat("x", 850) + `", "n": [1, 2, 3]}` + "\n"
+	in := strings.Repeat(doc, 10_000)
+	b.SetBytes(int64(len(in)))
+	for b.Loop() {
+		im := transfer.Import{Target: nowhere{}}
+		c, err := im.Run(b.Context(), transfer.Read(strings.NewReader(in), transfer.NDJSON, transfer.Options{}))
+		if err != nil || c.Taken != 10_000 {
+			b.Fatal(c, err)
+		}
+	}
+}
+
+type nowhere struct{}
+
+func (nowhere) Append(context.Context, string, []transfer.Record) (bool, error) { return false, nil }

@@ -20,8 +20,10 @@ type source struct {
 
 func newSource(r io.Reader, o Options) *source {
 	s := &source{r: bufio.NewReaderSize(r, 128<<10), at: position{line: 1}, o: o}
-	if head, _ := s.r.Peek(len(bom)); string(head) == bom {
-		s.skip(len(bom))
+	if c, _ := s.peek(); c == bom[0] { // a pipe may have no more than one byte yet
+		if head, _ := s.r.Peek(len(bom)); string(head) == bom {
+			s.skip(len(bom))
+		}
 	}
 	return s
 }

@@ -73,7 +73,7 @@ const (
 	maxShown         = 64 << 10 // bytes of a bad record that are kept
 )
 
-// Read streams the records of a file. An error of type *[BadRecord] is of one
+// Read streams the records of a file, once. An error of type *[BadRecord] is of one
 // record, after which the next follows; any other ends the sequence.
 func Read(r io.Reader, f Format, o Options) iter.Seq2[Record, error] {
 	if o.MaxRecord == 0 {
@@ -82,19 +82,15 @@ func Read(r io.Reader, f Format, o Options) iter.Seq2[Record, error] {
 	if o.Table == "" {
 		o.Table = "events"
 	}
-	s := newSource(r, o)
-	switch f {
-	case NDJSON:
-		return s.lines
-	case JSON:
-		return s.values
-	case CSV:
-		return s.csv
-	case SQL:
-		return s.dump
-	}
+	read := map[Format]func(*source, func(Record, error) bool){
+		NDJSON: (*source).lines, JSON: (*source).values, CSV: (*source).csv, SQL: (*source).dump,
+	}[f]
 	return func(yield func(Record, error) bool) {
-		yield(Record{}, fmt.Errorf("read records: there is no format %q: use ndjson, json, csv or sql", f))
+		if read == nil {
+			yield(Record{}, fmt.Errorf("read records: there is no format %q: use ndjson, json, csv or sql", f))
+			return
+		}
+		read(newSource(r, o), yield)
 	}
 }
 
