@@ -33,7 +33,8 @@ type specCase struct {
 			Text *string
 		}
 	}
-	Tables []string
+	Tables, Needs []string
+	Stateful      bool
 }
 
 // applicable are the cases whose answer does not depend on the columns of their
