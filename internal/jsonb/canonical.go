@@ -15,7 +15,8 @@ func AppendCanonical(dst, doc []byte) []byte {
 	if i >= len(doc) {
 		return dst
 	}
-	p := printer{doc: doc, space: true, number: appendNumber}
+	var buf [24]part // enough for most, without allocating
+	p := printer{doc: doc, space: true, number: appendNumber, parts: buf[:0]}
 	dst, _ = p.value(dst, i)
 	return dst
 }
@@ -28,7 +29,8 @@ func AppendStripped(dst, doc []byte) []byte {
 	if i >= len(doc) {
 		return dst
 	}
-	p := printer{doc: doc, strip: true, number: appendNumber}
+	var buf [24]part // enough for most, without allocating
+	p := printer{doc: doc, strip: true, number: appendNumber, parts: buf[:0]}
 	dst, _ = p.value(dst, i)
 	return dst
 }

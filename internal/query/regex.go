@@ -285,18 +285,17 @@ func (l *listParser) item(first bool) error {
 	rest := p.in[p.i:]
 	switch {
 	case strings.HasPrefix(rest, "[:"):
-		end := strings.Index(rest, ":]")
-		if end < 0 {
+		name, _, closed := strings.Cut(rest[2:], ":]")
+		if !closed {
 			return p.invalid("brackets [] not balanced")
 		}
-		name := rest[2:end]
+		p.i += len(name) + 4
 		if !slices.Contains(classNames, name) {
 			return p.invalid("invalid character class")
 		}
 		if p.fold && (name == "lower" || name == "upper") {
 			name = "alpha"
 		}
-		p.i += end + 2
 		l.classes = append(l.classes, "[:"+name+":]")
 		return nil
 	case strings.HasPrefix(rest, "[.") || strings.HasPrefix(rest, "[="):

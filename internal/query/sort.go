@@ -117,9 +117,9 @@ func (o *orderBy) compareKeys(a, b *sortKey) int {
 	d := 0
 	switch o.ref.typ {
 	case JSONB:
-		d = jsonb.Compare([]byte(a.text), []byte(b.text))
+		d = jsonb.Compare(bytesOf(a.text), bytesOf(b.text))
 	case Numeric:
-		d = compareNumerics([]byte(a.text), []byte(b.text))
+		d = compareNumerics(bytesOf(a.text), bytesOf(b.text))
 	default:
 		if d = cmp.Compare(a.num, b.num); d == 0 {
 			d = cmp.Compare(a.text, b.text)
