@@ -149,7 +149,7 @@ func (l *loader) env(vars map[string]string, suffix string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		switch {
-		case !ours(name) || known[name] || orchestrator(name, vars[name]):
+		case !ours(name) || known[name] || foreign(name, vars[name]):
 		case strings.HasPrefix(name, "PGRST_APP_SETTINGS_"):
 			l.ignore(name, name+suffix)
 		default:
@@ -194,14 +194,15 @@ func (l *loader) secretFile(s setting, file, from string) {
 	l.set(s, value{text: text}, from)
 }
 
-// orchestrator reports whether Kubernetes set the variable, as it does in every
-// container beside a service called vigil.
-func orchestrator(name, text string) bool {
+// foreign reports whether the variable is not for the server: VIGIL_TOKEN is
+// what commands send to one, and Kubernetes sets some in every container beside
+// a service called vigil.
+func foreign(name, text string) bool {
 	rest, ok := strings.CutPrefix(name, "VIGIL_")
 	if !ok {
 		return false
 	}
-	return rest == "SERVICE_HOST" || strings.HasPrefix(rest, "SERVICE_PORT") ||
+	return rest == "TOKEN" || rest == "SERVICE_HOST" || strings.HasPrefix(rest, "SERVICE_PORT") ||
 		rest == "PORT" && strings.Contains(text, "://") ||
 		strings.HasPrefix(rest, "PORT_") && (strings.Contains(rest, "_TCP") || strings.Contains(rest, "_UDP"))
 }
