@@ -86,6 +86,10 @@ func escapeLink(s string) string {
 	return b.String()
 }
 
+// maxProbe is the longest page whose end is looked up before it is sent: that
+// costs as much as the page itself.
+const maxProbe = 10_000
+
 // overflow sends the header of an answer that is longer than what is held, and
 // what there is of its rows. What the header should tell is found out first,
 // where that costs little or is what the client came for.
@@ -97,7 +101,7 @@ func (h *handler) overflow(r *http.Request, a *answer, rd *reading) error {
 	if n != unknown {
 		a.contentRange = contentRange(rd.window.offset, n, rd.total)
 	}
-	if rd.pageKey() && (n == unknown || rd.more(n)) {
+	if rd.pageKey() && rd.asked <= maxProbe && (n == unknown || rd.more(n)) {
 		last, err := h.lastKey(r, rd)
 		if err != nil {
 			return err
