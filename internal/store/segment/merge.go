@@ -104,6 +104,7 @@ func (s *Store) merge(run []*seg) error {
 func (s *Store) concatenated(run []*seg) iter.Seq2[*segfile.Record, error] {
 	return func(yield func(*segfile.Record, error) bool) {
 		for _, sg := range run {
+			stale := sg.file.Meta().Mapping != s.mapping()
 			for block := range sg.file.Blocks() {
 				recs, err := s.records(&unit{seg: sg, block: block})
 				if err == nil && s.interrupted() {
@@ -115,6 +116,9 @@ func (s *Store) concatenated(run []*seg) iter.Seq2[*segfile.Record, error] {
 				}
 				for i := range recs {
 					r := recs[i] // the cache's records are not to be changed
+					if stale {
+						s.occurred(&r)
+					}
 					if !yield(&r, nil) {
 						return
 					}

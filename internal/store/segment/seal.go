@@ -117,7 +117,7 @@ func (s *Store) sealHead(h *head) (err error) {
 		if t.Number >= len(h.tables) || len(h.tables[t.Number]) == 0 {
 			continue
 		}
-		sg, err := s.writeSegment(m, t.Name, h.records(t.Number))
+		sg, err := s.writeSegment(m, t.Name, s.headRecords(h, t.Number))
 		if err != nil {
 			return err
 		}
@@ -165,14 +165,15 @@ func (s *Store) abandon(m *manifest, made []*seg) {
 	s.manifest.NextFile = max(s.manifest.NextFile, m.NextFile)
 }
 
-// records yields the events of one table. They point into the head, and each is
-// good until the next.
-func (h *head) records(table int) iter.Seq2[*segfile.Record, error] {
+// headRecords yields the events of one table. They point into the head, and each
+// is good until the next.
+func (s *Store) headRecords(h *head, table int) iter.Seq2[*segfile.Record, error] {
 	return func(yield func(*segfile.Record, error) bool) {
 		v := h.view(table)
 		var formats interner
 		for _, i := range v.rows {
 			r, err := v.record(int(i), &formats)
+			s.occurred(&r)
 			if !yield(&r, err) || err != nil {
 				return
 			}
@@ -181,12 +182,9 @@ func (h *head) records(table int) iter.Seq2[*segfile.Record, error] {
 }
 
 // writeSegment writes records of a table to a new file, enters it in m, and
-// opens it. With an error there is no file.
+// opens it. Their Occurred is by the store's mapping. With an error there is no file.
 func (s *Store) writeSegment(m *manifest, table string, recs iter.Seq2[*segfile.Record, error]) (*seg, error) {
-	meta := segfile.Meta{StoreID: m.id(), Table: table}
-	if s.cfg.Mapping != nil {
-		meta.Mapping = s.cfg.Mapping.Number()
-	}
+	meta := segfile.Meta{StoreID: m.id(), Table: table, Mapping: s.mapping()}
 	e := segmentEntry{File: m.name(table + ".seg"), Table: table}
 	w, err := segfile.NewWriter(s.dir.segments(), e.File, meta)
 	if err != nil {
@@ -194,7 +192,6 @@ func (s *Store) writeSegment(m *manifest, table string, recs iter.Seq2[*segfile.
 	}
 	for r, err := range recs {
 		if err == nil {
-			s.occurred(r)
 			err = w.Add(r)
 		}
 		if err != nil {
@@ -224,6 +221,14 @@ func (s *Store) occurred(r *segfile.Record) {
 	if t := s.cfg.Mapping.Facts(vigil.Format(r.Format), r.Doc).Occurred; !t.IsZero() {
 		r.Occurred = t.UnixMicro()
 	}
+}
+
+// mapping is the number of the store's mapping; 0 is none.
+func (s *Store) mapping() uint32 {
+	if s.cfg.Mapping == nil {
+		return 0
+	}
+	return s.cfg.Mapping.Number()
 }
 
 // install writes m and then lets readers see it: the segments made take the
