@@ -25,6 +25,8 @@ var architecture = map[string]string{
 	"internal/format":            ". internal/jsonb internal/format/logserver internal/format/aidbox",
 	"internal/format/logserver":  ". internal/jsonb",
 	"internal/format/aidbox":     ". internal/jsonb",
+	"internal/format/fhir":       "",
+	"internal/format/fhir/gen":   "",
 	"internal/store":             ". internal/query internal/ledger internal/jsonb",
 	"internal/store/storetest":   ". internal/query internal/ledger internal/store internal/jsonb",
 	"internal/store/segfile":     "",
