@@ -102,6 +102,7 @@ type Rows struct {
 }
 
 // View is a read-only table that is computed, row by row, from another one.
+// Where its Schema has a Key, that column is the id of the base's row.
 type View struct {
 	Schema query.Schema
 	Base   string // the table it is over

@@ -23,6 +23,7 @@ import (
 // and merging, and opens it: everything acknowledged is there, nothing else, and
 // what the crash left is cleaned up.
 func TestCrashPoints(t *testing.T) {
+	t.Parallel()
 	o := testOptions(t, 4<<10)
 	d := drive(t, o)
 	defer d.Close()
@@ -30,7 +31,7 @@ func TestCrashPoints(t *testing.T) {
 	images := t.TempDir()
 	d.reached = func(point string) {
 		seen[point]++
-		if n := seen[point]; n > 5 && n%13 != 0 {
+		if n := seen[point]; n > 4 && n%17 != 0 {
 			return
 		}
 		image := filepath.Join(images, fmt.Sprint(point, seen[point]))
@@ -46,7 +47,7 @@ func TestCrashPoints(t *testing.T) {
 		os.RemoveAll(image)
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 220 {
+	for range 150 {
 		d.put(batch(rnd, 1+rnd.IntN(20)))
 	}
 	for _, point := range []string{"segments written", "tiles written", "manifest written", "old files removed", "journal released"} {
@@ -62,6 +63,7 @@ func TestCrashPoints(t *testing.T) {
 // TestMerge makes sure that segments stay few, and that what was in them is
 // still there, in the same order.
 func TestMerge(t *testing.T) {
+	t.Parallel()
 	o := testOptions(t, 2<<10)
 	d := drive(t, o)
 	rnd := rand.New(rand.NewPCG(3, 4))
@@ -196,6 +198,7 @@ func writeUntilKilled(dir string) {
 // TestKill kills a writing process again and again, and looks after each time
 // what there is.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	rounds := 8
 	if testing.Short() {
 		rounds = 3

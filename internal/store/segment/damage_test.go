@@ -73,6 +73,7 @@ func readAll(t *testing.T, o Options, want int) error {
 
 // TestMissing removes one file after the other: no start goes on without it.
 func TestMissing(t *testing.T) {
+	t.Parallel()
 	o, _ := damageable(t)
 	for _, path := range files(t, o.Dir) {
 		aside := path + "-aside"
@@ -104,6 +105,7 @@ func TestMissing(t *testing.T) {
 // TestFlipped changes one byte of each file, at several places: a check finds
 // it, names the file, and no reader is given what was never written.
 func TestFlipped(t *testing.T) {
+	t.Parallel()
 	o, n := damageable(t)
 	if err := readAll(t, o, n); err != nil {
 		t.Fatal(err)
@@ -161,6 +163,7 @@ func located(rel string) string {
 
 // TestDamageError makes sure that damage met while reading is told apart.
 func TestDamageError(t *testing.T) {
+	t.Parallel()
 	o, n := damageable(t)
 	for _, name := range segmentFiles(t, o.Dir) {
 		path := layout(o.Dir).segment(name)

@@ -1,7 +1,9 @@
 package segment
 
 import (
+	"encoding/binary"
 	"sort"
+	"time"
 
 	"vigil"
 	"vigil/internal/journal"
@@ -128,16 +130,24 @@ func (v *headView) record(i int, formats *interner) (segfile.Record, error) {
 	}, nil
 }
 
-// findUID returns the place of the event with this UID, -1 if there is none.
+// findUID returns the place of the event with this UID, -1 if there is none. A
+// UID begins with the millisecond of receipt, so few frames are looked into.
 func (v *headView) findUID(uid vigil.UID) int {
+	ms := uidMillis(uid)
 	var e event
 	for i, at := range v.events {
+		if time.UnixMicro(v.frames[at.frame].received).UnixMilli() != ms {
+			continue
+		}
 		if _, err := parseEvent(v.chunks[at.chunk], int(at.off), &e); err == nil && e.uid == uid {
 			return i
 		}
 	}
 	return -1
 }
+
+// uidMillis returns the time that a UID begins with, in milliseconds since 1970.
+func uidMillis(uid vigil.UID) int64 { return int64(binary.BigEndian.Uint64(uid[:8]) >> 16) }
 
 // interner gives equal texts the same string. The formats are few.
 type interner struct{ m map[string]string }

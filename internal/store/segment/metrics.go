@@ -18,6 +18,7 @@ type metrics struct {
 	commits  prometheus.Counter
 	failed   prometheus.Counter
 	seconds  prometheus.Histogram
+	sync     prometheus.Histogram
 	group    prometheus.Histogram
 	seal     prometheus.Histogram
 	queue    prometheus.Gauge
@@ -47,6 +48,7 @@ func newMetrics(r prometheus.Registerer, tables []*store.Table, dir string) (*me
 		commits:  counter("commits_total", "Commits that are on stable storage."),
 		failed:   counter("commits_failed_total", "Commits that could not be written."),
 		seconds:  histogram("commit_seconds", "Time to write and sync a commit.", prometheus.ExponentialBuckets(0.0001, 2, 16)),
+		sync:     histogram("fsync_seconds", "Time to sync a commit that has been written.", prometheus.ExponentialBuckets(0.0001, 2, 16)),
 		group:    histogram("commit_events", "Events in a commit.", prometheus.ExponentialBuckets(1, 4, 9)),
 		seal:     histogram("seal_seconds", "Time to make segments of a head.", prometheus.ExponentialBuckets(0.01, 2, 12)),
 		merges:   counter("merges_total", "Times that small segments were made one."),
@@ -61,7 +63,7 @@ func newMetrics(r prometheus.Registerer, tables []*store.Table, dir string) (*me
 	free := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "vigil", Subsystem: "store", Name: "disk_free_bytes", Help: "Bytes that may still be written to the store's file system.",
 	}, func() float64 { return freeBytes(dir) })
-	return m, m.register(r, m.events, m.bytes, m.commits, m.failed, m.seconds, m.group, m.seal,
+	return m, m.register(r, m.events, m.bytes, m.commits, m.failed, m.seconds, m.sync, m.group, m.seal,
 		m.queue, m.head, m.segments, m.refused, m.merges, free)
 }
 
@@ -87,10 +89,11 @@ func (m *metrics) unregister(r prometheus.Registerer) {
 	}
 }
 
-func (m *metrics) commit(events []eventAt, bytes int, took time.Duration) {
+func (m *metrics) commit(events []eventAt, bytes int, took, sync time.Duration) {
 	m.commits.Inc()
 	m.bytes.Add(float64(bytes))
 	m.seconds.Observe(took.Seconds())
+	m.sync.Observe(sync.Seconds())
 	m.group.Observe(float64(len(events)))
 	m.refused.Set(0)
 	for i := 0; i < len(events); { // runs of one table are the rule

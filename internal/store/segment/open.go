@@ -84,10 +84,10 @@ func Open(o Options, c store.Config) (*Store, error) {
 	return s, nil
 }
 
-// start begins to take events.
+// start begins to take events. A store that is open for reading only stays as it is.
 func (s *Store) start() {
-	s.sealing.Go(s.seal)
 	if s.rollback == nil {
+		s.sealing.Go(s.seal)
 		s.running.Go(s.sequence)
 	}
 }

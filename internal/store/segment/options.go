@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"vigil/internal/store"
@@ -15,8 +16,8 @@ var ErrLocked = errors.New("another process has the store open")
 // Options says where a store lies and how much it may take.
 type Options struct {
 	Dir string
-	// Guard is the file of the rollback guard; empty is Dir + ".guard". It should
-	// lie where a restore of Dir does not reach.
+	// Guard is the directory of the rollback guard; empty is Dir + ".guard". It
+	// should lie where a restore of Dir does not reach.
 	Guard string
 	// HeadBytes is how much a head holds before it is sealed; 0 is 24 MiB.
 	HeadBytes int64
@@ -57,7 +58,7 @@ func (o Options) withDefaults() Options {
 		o.QueueLen = defaultLen
 	}
 	if o.Guard == "" {
-		o.Guard = o.Dir + ".guard"
+		o.Guard = filepath.Clean(o.Dir) + ".guard"
 	}
 	return o
 }

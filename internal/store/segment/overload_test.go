@@ -159,6 +159,7 @@ func TestFatal(t *testing.T) {
 
 // TestFull writes to a small file system until it is full, makes room, and goes on.
 func TestFull(t *testing.T) {
+	t.Parallel()
 	disk := t.TempDir()
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=6m"); err != nil {
 		t.Skipf("the machine does not let this test mount a small file system: %v", err)

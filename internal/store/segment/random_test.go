@@ -19,6 +19,7 @@ func incompressible(n int) []byte {
 // TestRandomLife lets a store live through random writes, restarts and mergers,
 // and compares it all the time with what it acknowledged.
 func TestRandomLife(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		o := testOptions(t, int64(rapid.SampledFrom([]int{1 << 10, 8 << 10, 1 << 20}).Draw(rt, "head")))
 		o.JournalFile = int64(rapid.SampledFrom([]int{64 << 10, 1 << 20}).Draw(rt, "journal file"))
@@ -26,7 +27,7 @@ func TestRandomLife(t *testing.T) {
 		defer func() { d.Close() }()
 		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
 		var sent []*store.Batch
-		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 			switch k := rapid.IntRange(0, 9).Draw(rt, "step"); {
 			case k == 0:
 				acked := d.acked

@@ -228,10 +228,7 @@ func (s *Store) ByUID(ctx context.Context, uid vigil.UID) (*vigil.Event, error) 
 // with the millisecond in which the event was received.
 func (s *Store) findInSegment(sg *seg, uid vigil.UID) (*segfile.Record, error) {
 	m := sg.file.Meta()
-	var ms int64
-	for _, b := range uid[:6] {
-		ms = ms<<8 | int64(b)
-	}
+	ms := uidMillis(uid)
 	if ms < m.MinReceived/1000-1 || ms > m.MaxReceived/1000+1 {
 		return nil, nil
 	}

@@ -32,6 +32,7 @@ func sign(t testing.TB, s *Store, checkpoint string) {
 // TestRollback puts an older copy of a store back: it is read-only until it is
 // recovered, and then its log goes on in a new epoch, with no id given twice.
 func TestRollback(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		headBytes int64
@@ -166,6 +167,7 @@ func firstOfEpoch(t *testing.T, e *vigil.Event) {
 // TestRecoverJournal recovers a store whose journal is damaged: what was sealed
 // is kept, the damaged journal is set aside, and the loss is in the log.
 func TestRecoverJournal(t *testing.T) {
+	t.Parallel()
 	o, _ := damageable(t)
 	for _, path := range files(t, layout(o.Dir).journal()) {
 		data, err := os.ReadFile(path)

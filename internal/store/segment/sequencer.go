@@ -115,11 +115,15 @@ func (s *Store) commit(group []*request) {
 func (s *Store) write(group []*request, before int64) error {
 	frame := s.encode(group, before)
 	start := time.Now()
-	_, err := s.journal.Append(frame)
+	_, err := s.journal.Write(frame)
+	written := time.Now()
+	if err == nil {
+		err = s.journal.Sync()
+	}
 	if err != nil {
 		return s.failedCommit(group, before, err)
 	}
-	s.metrics.commit(s.seq.stage.events, len(frame), time.Since(start))
+	s.metrics.commit(s.seq.stage.events, len(frame), time.Since(start), time.Since(written))
 	s.seq.used += len(frame)
 	s.show(&s.seq.stage)
 	if n := s.seq.refused; n > 0 {

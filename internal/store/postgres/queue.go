@@ -1,0 +1,132 @@
+package postgres
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vigil"
+	"vigil/internal/store"
+)
+
+// request is one batch that waits for its commit.
+type request struct {
+	p     *store.Prepared
+	rows  []row // as they are inserted, without what the sequencer gives
+	state atomic.Int32
+	done  chan struct{} // closed when answered
+
+	receipt store.Receipt // set before done
+	err     error
+}
+
+// A request is waiting until either the sequencer takes it or its context ends.
+const (
+	waiting int32 = iota
+	taken
+	cancelled
+)
+
+func (r *request) answer(receipt store.Receipt, err error) {
+	r.receipt, r.err = receipt, err
+	close(r.done)
+}
+
+// wait returns when r has been answered. Until it is taken, it can be cancelled.
+func (r *request) wait(ctx context.Context) (store.Receipt, error) {
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		if r.state.CompareAndSwap(waiting, cancelled) {
+			return store.Receipt{}, ctx.Err()
+		}
+		<-r.done
+	}
+	return r.receipt, r.err
+}
+
+// queue holds the requests that wait, in the order they came, bounded by what
+// they weigh and how many they are.
+type queue struct {
+	maxBytes int64
+	maxLen   int
+	wake     chan struct{} // one token when there is something to do
+
+	mu      sync.Mutex
+	waiting []*request
+	bytes   int64
+	refuse  error // set: nothing more is taken in
+}
+
+func newQueue(maxBytes int64, maxLen int) *queue {
+	return &queue{maxBytes: maxBytes, maxLen: maxLen, wake: make(chan struct{}, 1)}
+}
+
+// put adds r, or says why it cannot be taken.
+func (q *queue) put(r *request) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.refuse != nil:
+		return q.refuse
+	case len(q.waiting) >= q.maxLen, len(q.waiting) > 0 && q.bytes+int64(r.p.Bytes) > q.maxBytes:
+		return &vigil.Error{
+			Kind: vigil.Unavailable, RetryAfter: time.Second,
+			Message: "too many events are waiting to be stored",
+			Hint:    "Send them again a little later; nothing of this request was stored.",
+		}
+	}
+	q.waiting = append(q.waiting, r)
+	q.bytes += int64(r.p.Bytes)
+	q.signal()
+	return nil
+}
+
+// signal wakes the sequencer.
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next returns the requests of the next group, oldest first, and whether the
+// queue has been closed and is empty.
+func (q *queue) next(limit int) (group []*request, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, size := 0, 0
+	for _, r := range q.waiting {
+		if size > 0 && size+r.p.Bytes > limit {
+			break
+		}
+		n++
+		q.bytes -= int64(r.p.Bytes)
+		if r.state.CompareAndSwap(waiting, taken) {
+			group = append(group, r)
+			size += r.p.Bytes
+		}
+	}
+	rest := copy(q.waiting, q.waiting[n:])
+	clear(q.waiting[rest:])
+	q.waiting = q.waiting[:rest]
+	return group, q.refuse != nil && rest == 0
+}
+
+// close refuses everything from now on with err; what waits is still served.
+func (q *queue) close(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.refuse == nil {
+		q.refuse = err
+	}
+	q.signal()
+}
+
+// len returns how many requests wait.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
