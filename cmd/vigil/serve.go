@@ -193,7 +193,7 @@ func (s *serving) handler() (http.Handler, error) {
 	api := postgrest.New(postgrest.Config{
 		Store: s.store, Authenticate: gate.Authenticate, Allow: gate.Allow,
 		Limits: s.limits(), MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
-		BaseURL: firstOf(s.cfg.OpenAPIURL, s.cfg.BaseURL), CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
+		Schemas: s.cfg.Schemas, BaseURL: firstOf(s.cfg.OpenAPIURL, s.cfg.BaseURL), CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
 	})
 	log := logapi.New(logapi.Config{
 		Store: s.store, Authorize: gate.Authorize, Key: s.signer.Verifier(),

@@ -14,6 +14,10 @@ import (
 // shortest row is far smaller than what is kept for it.
 const maxRows = 100_000
 
+// printedText bounds what the numbers of a body may take when they are printed
+// as PostgreSQL prints them: eight bytes can stand for 131,072 digits.
+const printedText = 64 << 20
+
 // row is one row of a POST: the bytes of its document, and its id if it has one.
 type row struct {
 	id     int64 // 0: none given
@@ -43,7 +47,7 @@ func decodeJSON(c *columns, body []byte) ([]row, error) {
 	case len(trimmed) > 0 && trimmed[0] == '[':
 		return c.array(body)
 	}
-	if err := jsonb.Check(body, jsonb.Limits{}); err != nil {
+	if err := jsonb.Check(body, jsonb.Limits{Text: printedText}); err != nil {
 		return nil, err
 	}
 	return nil, errBody("The body must be a JSON object or an array of objects")
@@ -51,7 +55,7 @@ func decodeJSON(c *columns, body []byte) ([]row, error) {
 
 // array reads the rows of an array of objects.
 func (c *columns) array(body []byte) ([]row, error) {
-	if err := jsonb.Check(body, jsonb.Limits{Depth: c.depth + 2}); err != nil {
+	if err := jsonb.Check(body, jsonb.Limits{Depth: c.depth + 2, Text: printedText}); err != nil {
 		return nil, err
 	}
 	rows := []row{}
@@ -72,7 +76,7 @@ func (c *columns) array(body []byte) ([]row, error) {
 
 // object reads one row that has not been checked.
 func (c *columns) object(text []byte) (row, error) {
-	if err := jsonb.Check(text, jsonb.Limits{Depth: c.depth + 1}); err != nil {
+	if err := jsonb.Check(text, jsonb.Limits{Depth: c.depth + 1, Text: printedText}); err != nil {
 		return row{}, err
 	}
 	if jsonb.Kind(text) != '{' {
@@ -140,7 +144,7 @@ func (c *columns) cell(name, text string) []byte {
 
 // finish checks a whole row. checked says that the document is known to be valid.
 func (c *columns) finish(r *row, checked bool) error {
-	limits := jsonb.Limits{Depth: c.depth, Keys: c.keys}
+	limits := jsonb.Limits{Depth: c.depth, Keys: c.keys, Text: printedText}
 	const shortestKey = len(`"":0,`)
 	switch {
 	case r.nullID, r.id == 0 && c.needID:

@@ -209,8 +209,8 @@ func errMedia(asked []string) *Error {
 	return &Error{Status: http.StatusNotAcceptable, Code: "PGRST107", Message: "None of these media types are available: " + strings.Join(asked, ", ")}
 }
 
-func errProfile(name string) *Error {
-	return &Error{Status: http.StatusNotAcceptable, Code: "PGRST106", Message: "Invalid schema: " + name, Hint: "Only the following schemas are exposed: " + schema}
+func errProfile(name string, schemas []string) *Error {
+	return &Error{Status: http.StatusNotAcceptable, Code: "PGRST106", Message: "Invalid schema: " + name, Hint: "Only the following schemas are exposed: " + strings.Join(schemas, ", ")}
 }
 
 func errSingular(rows int64) *Error {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type Config struct {
 	Limits       web.Limits  // zero fields are those of [web.DefaultLimits]
 	MaxRows      int64       // most rows of one answer; 0 is no bound
 	Aggregates   bool        // sum(), count() and the like are allowed
+	Schemas      []string    // names that a profile header may have, all for the same tables; nil is api
 	BaseURL      string      // public URL, for the description; empty is the request's host
 	CORSOrigins  []string    // origins whose scripts may use the API; "*" is every one
 	TraceHeader  string      // request header that is sent back; empty is none
@@ -60,6 +62,9 @@ func New(c Config) http.Handler {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Schemas == nil {
+		c.Schemas = []string{schema}
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 15 * time.Second
@@ -181,7 +186,7 @@ func (h *handler) serveTable(w http.ResponseWriter, r *http.Request, p *auth.Pri
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	if err := checkProfile(r); err != nil {
+	if err := h.checkProfile(r); err != nil {
 		return err
 	}
 	prefer, err := parsePrefer(r.Header["Prefer"])
@@ -211,10 +216,10 @@ func profile(r *http.Request) []string {
 	return r.Header["Accept-Profile"]
 }
 
-// checkProfile refuses any schema but ours.
-func checkProfile(r *http.Request) error {
-	if v := profile(r); len(v) > 0 && v[0] != schema {
-		return errProfile(v[0])
+// checkProfile refuses any schema but the configured ones.
+func (h *handler) checkProfile(r *http.Request) error {
+	if v := profile(r); len(v) > 0 && !slices.Contains(h.Schemas, v[0]) {
+		return errProfile(v[0], h.Schemas)
 	}
 	return nil
 }
@@ -222,8 +227,8 @@ func checkProfile(r *http.Request) error {
 // setContentType says what the answer is, and of which schema if that was asked for.
 func setContentType(w http.ResponseWriter, r *http.Request, m *media) {
 	w.Header().Set("Content-Type", m.contentType)
-	if len(profile(r)) > 0 {
-		w.Header().Set("Content-Profile", schema)
+	if v := profile(r); len(v) > 0 {
+		w.Header().Set("Content-Profile", v[0])
 	}
 }
 

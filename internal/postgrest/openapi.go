@@ -28,7 +28,7 @@ func (h *handler) serveRoot(w http.ResponseWriter, r *http.Request, p *auth.Prin
 	default:
 		return errMethod(r.Method, allow, "")
 	}
-	if err := checkProfile(r); err != nil {
+	if err := h.checkProfile(r); err != nil {
 		return err
 	}
 	if _, err := parsePrefer(r.Header["Prefer"]); err != nil {

@@ -60,6 +60,13 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request, p *auth.Principal
 		ctx, cancel = context.WithDeadline(ctx, end)
 	}
 	defer cancel()
+	go func() { // a tail would keep a server that stops waiting
+		select {
+		case <-web.Stopping(r.Context()):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	size := h.Store.Log().Size() // before newest: what comes between is seen twice, never missed
 	newest, err := s.newest(ctx)
 	if err != nil {
@@ -77,6 +84,7 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request, p *auth.Principal
 	hd.Set("Content-Type", mediaTail.contentType)
 	hd.Set("Cache-Control", "no-store")
 	hd.Set("X-Accel-Buffering", "no")
+	web.AccessOf(r.Context()).Begun()
 	w.WriteHeader(http.StatusOK)
 	if err := s.write([]byte(": live\n\n")); err != nil {
 		return err

@@ -114,7 +114,8 @@ func (h *handler) prepareInsert(r *http.Request, p *auth.Principal, in *insertio
 
 // batch reads the body into events, which own their bytes.
 func (h *handler) batch(r *http.Request, p *auth.Principal, in *insertion, body []byte, peer string) (*store.Batch, error) {
-	b := new(store.Batch)
+	// An import may bring ids that are taken here: they become _source_id.
+	b := &store.Batch{Import: r.Header.Get("Vigil-Import") == "1"}
 	if err := idempotency(r, p, in.table.Table, body, b); err != nil {
 		return nil, err
 	}

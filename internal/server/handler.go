@@ -36,6 +36,7 @@ func Handler(c Config) http.Handler {
 		c.Recorder.access(r, a)
 	}}
 	return observer.Wrap(web.Compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		web.AccessOf(r.Context()).Begin = c.Recorder.begun
 		// No ServeMux: it would answer //events with a redirect, which clients
 		// of a logserver do not follow.
 		if strings.HasPrefix(r.URL.Path, "/log/") || strings.HasPrefix(r.URL.Path, "/raw/") {
@@ -51,6 +52,14 @@ func Handler(c Config) http.Handler {
 func Local(r *http.Request) bool {
 	a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	return ok && a.Network() == "unix"
+}
+
+// begun records that a live tail begins: its end may be weeks away.
+func (r *Recorder) begun(a *web.Access) {
+	r.Record(Doing{
+		Action: "read", Who: a.Principal, Role: a.Role, IP: a.Peer,
+		Table: a.Table, Query: a.Query, Status: http.StatusOK, Message: "live tail begun",
+	})
 }
 
 // access records a request that read the log, or that was refused.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -186,6 +187,9 @@ func (r *Recorder) try(events []*vigil.Event) bool {
 // event makes the document of d, in logserver's recommended schema.
 func (r *Recorder) event(d Doing) *vigil.Event {
 	now := r.cfg.Now().UTC()
+	for _, s := range []*string{&d.Who, &d.Role, &d.Table, &d.Query} {
+		*s = strings.ReplaceAll(*s, "\x00", "\uFFFD") // clients' words; jsonb holds no NUL
+	}
 	type agent struct {
 		Who  string `json:"who"`
 		Type string `json:"type"`

@@ -23,8 +23,19 @@ type Access struct {
 	Denied    string // the code of the refusal, such as PGRST301 or 42501
 	Err       error  // why the request failed, for logs
 
+	// Begin, if the server sets it, gets the record of a request that may go on
+	// for long, such as a live tail, when it begins.
+	Begin func(*Access)
+
 	Status int   // of the answer; 0 where none was made
 	Bytes  int64 // of the answer's body
+}
+
+// Begun says that the answer of a request that may go on for long begins.
+func (a *Access) Begun() {
+	if a.Begin != nil {
+		a.Begin(a)
+	}
 }
 
 type accessKey struct{}
