@@ -212,6 +212,24 @@ func TestFull(t *testing.T) {
 		t.Errorf("%d events are in the log, %d were acknowledged", n, stored)
 	}
 	storetest.CheckRoot(t, s)
+
+	// A start on the full disk reads, and refuses as before.
+	s = suiteReopen(t, s)
+	defer s.Close()
+	refused = 0
+	storetest.CheckRoot(t, s)
+	if n := s.Log().Size(); n != stored {
+		t.Errorf("%d events after a start on a full disk, %d were acknowledged", n, stored)
+	}
+	for range 1000 { // the start may have freed a little
+		if write() != nil {
+			break
+		}
+	}
+	if refused == 0 || s.Err() != nil {
+		t.Fatalf("the disk is no longer full, or the store failed: %v", s.Err())
+	}
+
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}

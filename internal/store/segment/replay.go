@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"vigil/internal/journal"
@@ -46,10 +47,29 @@ func (s *Store) readJournal(recovering bool) ([]savedFrame, error) {
 		frames = append(frames, f)
 		return nil
 	})
+	if journal.IsFull(err) {
+		// The frames could not be copied to where they are surely stable. Reading
+		// goes on; the first commit that finds space does it.
+		s.log.Error("the disk is full: events are refused, reading goes on", "err", err)
+		err = s.syncJournal()
+	}
 	if err != nil {
 		return nil, err
 	}
 	return frames, nil
+}
+
+// syncJournal makes stable what a killed process left in the page cache.
+func (s *Store) syncJournal() error {
+	names, err := filepath.Glob(filepath.Join(s.dir.journal(), "*.journal"))
+	for _, name := range names {
+		f, oerr := os.OpenFile(name, os.O_RDWR, 0)
+		if oerr != nil {
+			return oerr
+		}
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	return err
 }
 
 func (s *Store) journalOptions() journal.Options {

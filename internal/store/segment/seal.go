@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"vigil"
-	"vigil/internal/journal"
 	"vigil/internal/store/segfile"
 )
 
@@ -145,8 +144,10 @@ func (s *Store) sealHead(h *head) (err error) {
 		return err
 	}
 	made = nil
-	if err := s.journal.Release(journal.Position{Generation: m.Journal.Generation, Offset: m.Journal.Offset}); err != nil {
-		return fmt.Errorf("release journal: %w", err)
+	if err := s.journal.Release(h.end.journal); err != nil {
+		// Its space is used again after the next head; if the journal is broken,
+		// the next commit says so.
+		s.log.Warn("sealed parts of the journal were not released", "err", err)
 	}
 	s.reached("journal released")
 	return nil
