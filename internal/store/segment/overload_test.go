@@ -157,9 +157,9 @@ func TestFatal(t *testing.T) {
 	}
 }
 
-// TestFull writes to a small file system until it is full, makes room, and goes on.
-func TestFull(t *testing.T) {
-	t.Parallel()
+// smallDisk mounts a file system of 6 MiB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
 	disk := t.TempDir()
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=6m"); err != nil {
 		t.Skipf("the machine does not let this test mount a small file system: %v", err)
@@ -169,6 +169,13 @@ func TestFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return disk
+}
+
+// TestFull writes to a small file system until it is full, makes room, and goes on.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t)
 	resumed := make(chan int64, 1)
 	o := Options{
 		Dir: disk + "/data", Guard: t.TempDir(), HeadBytes: 256 << 10, JournalFile: 1 << 20,
