@@ -18,8 +18,6 @@ import (
 	"vigil/internal/auth"
 	"vigil/internal/config"
 	"vigil/internal/ledger"
-	"vigil/internal/logapi"
-	"vigil/internal/postgrest"
 	"vigil/internal/server"
 	"vigil/internal/store"
 	"vigil/internal/store/segment"
@@ -179,44 +177,6 @@ func (s *serving) listen() (err error) {
 	return nil
 }
 
-// handler mounts the faces.
-func (s *serving) handler() (http.Handler, error) {
-	edgeConfig := web.EdgeConfig{BaseURL: s.cfg.BaseURL}
-	for _, p := range s.cfg.TrustedProxies {
-		edgeConfig.Proxies = append(edgeConfig.Proxies, p.String())
-	}
-	edge, err := web.NewEdge(edgeConfig)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	gate := &server.Gate{Auth: s.auth, Admin: "admin"}
-	api := postgrest.New(postgrest.Config{
-		Store: s.store, Authenticate: gate.Authenticate, Allow: gate.Allow,
-		Limits: s.limits(), MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
-		Schemas: s.cfg.Schemas, BaseURL: firstOf(s.cfg.OpenAPIURL, s.cfg.BaseURL), CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
-	})
-	log := logapi.New(logapi.Config{
-		Store: s.store, Authorize: gate.Authorize, Key: s.signer.Verifier(),
-		Observe: func(r *http.Request, table, query string, rows int64) {
-			a := web.AccessOf(r.Context())
-			a.Table, a.Query, a.Rows = table, query, rows
-		},
-	})
-	return server.Handler(server.Config{
-		API: api, Log: web.Handle(log.Serve, postgrest.ErrorWriter(s.log)),
-		Edge: edge, Stall: s.limits().Stall, Trace: s.cfg.TraceHeader, Recorder: s.recorder, Metrics: s.tel.Registry,
-	}), nil
-}
-
-// limits returns the configured bounds.
-func (s *serving) limits() web.Limits {
-	l := web.DefaultLimits()
-	c := s.cfg.Limits
-	l.Body, l.Depth, l.Keys, l.InFlight, l.Header = c.Body, c.Depth, c.Keys, c.InFlight, c.HeaderTime
-	l.Idle = s.cfg.IdleTime
-	return l
-}
-
 // run serves until ctx ends or the store gives up. Servers stop first, then the
 // recorder writes what they left, then the last checkpoint is signed.
 func (s *serving) run(ctx context.Context) error {
@@ -273,13 +233,4 @@ func (s *serving) serve(ctx context.Context, h http.Handler) error {
 		}
 	})
 	return g.Wait()
-}
-
-func firstOf(s ...string) string {
-	for _, v := range s {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -101,12 +101,17 @@ func (r *Recorder) Gap(n int64) { r.gap.Add(n) }
 func (r *Recorder) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var watch clock
+	start := time.Now()
 	for {
 		select {
 		case e := <-r.queue:
 			r.write(r.group(e))
 		case <-tick.C:
 			r.sum()
+			if d, jumped := watch.jumped(r.cfg.Now(), time.Since(start)); jumped {
+				r.write([]*vigil.Event{r.event(d)})
+			}
 		case <-ctx.Done():
 			r.closing.Do(func() { close(r.done) })
 			r.drain()

@@ -150,3 +150,17 @@ func Missing(doc []byte) []string {
 	}
 	return out
 }
+
+// SourceOf returns what reported a document: the type of its source, else the
+// name of its logger, else unknown.
+func SourceOf(doc []byte) string {
+	if source, ok := jsonb.Get(doc, "source"); ok {
+		if val, ok := jsonb.Get(source, "type"); ok && jsonb.Kind(val) == '"' {
+			return string(jsonb.AppendText(nil, val))
+		}
+	}
+	if val, ok := jsonb.Get(doc, "name"); ok && jsonb.Kind(val) == '"' {
+		return string(jsonb.AppendText(nil, val))
+	}
+	return "unknown"
+}

@@ -213,3 +213,17 @@ func TestViewRowOfScalars(t *testing.T) {
 		t.Errorf("columns %s", got)
 	}
 }
+
+func TestSourceOf(t *testing.T) {
+	for doc, want := range map[string]string{
+		`{"source": {"type": "sample-ehr", "observer": "x"}, "name": "logger"}`: "sample-ehr",
+		`{"source": {"type": 5}, "name": "logger"}`:                             "logger",
+		`{"source": "sample-ehr"}`:                                              "unknown",
+		`{"name": "log\u0067er"}`:                                               "logger",
+		`[1]`:                                                                   "unknown",
+	} {
+		if got := logserver.SourceOf([]byte(doc)); got != want {
+			t.Errorf("SourceOf(%s) = %q, want %q", doc, got, want)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"net/http"
+
+	"vigil/internal/format/logserver"
+	"vigil/internal/logapi"
+	"vigil/internal/postgrest"
+	"vigil/internal/server"
+	"vigil/internal/web"
+)
+
+// handler mounts the faces.
+func (s *serving) handler() (http.Handler, error) {
+	edgeConfig := web.EdgeConfig{BaseURL: s.cfg.BaseURL}
+	for _, p := range s.cfg.TrustedProxies {
+		edgeConfig.Proxies = append(edgeConfig.Proxies, p.String())
+	}
+	edge, err := web.NewEdge(edgeConfig)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	gate := &server.Gate{Auth: s.auth, Admin: "admin"}
+	api := postgrest.New(postgrest.Config{
+		Store: server.CountIncomplete(s.store, server.IncompleteConfig{
+			Missing: logserver.Missing, Source: logserver.SourceOf, Metrics: s.tel.Registry,
+		}), Authenticate: gate.Authenticate, Allow: gate.Allow,
+		Limits: s.limits(), MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
+		Schemas: s.cfg.Schemas, BaseURL: firstOf(s.cfg.OpenAPIURL, s.cfg.BaseURL), CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
+	})
+	log := logapi.New(logapi.Config{
+		Store: s.store, Authorize: gate.Authorize, Key: s.signer.Verifier(),
+		Observe: func(r *http.Request, table, query string, rows int64) {
+			a := web.AccessOf(r.Context())
+			a.Table, a.Query, a.Rows = table, query, rows
+		},
+	})
+	return server.Handler(server.Config{
+		API: api, Log: web.Handle(log.Serve, postgrest.ErrorWriter(s.log)),
+		Edge: edge, Stall: s.limits().Stall, Trace: s.cfg.TraceHeader, Recorder: s.recorder, Metrics: s.tel.Registry,
+	}), nil
+}
+
+// limits returns the configured bounds.
+func (s *serving) limits() web.Limits {
+	l := web.DefaultLimits()
+	c := s.cfg.Limits
+	l.Body, l.Depth, l.Keys, l.InFlight, l.Header = c.Body, c.Depth, c.Keys, c.InFlight, c.HeaderTime
+	l.Idle = s.cfg.IdleTime
+	return l
+}
+
+func firstOf(s ...string) string {
+	for _, v := range s {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
