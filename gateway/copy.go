@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"io"
+	"mime"
+	"strings"
+	"sync"
+)
+
+// A bodyCopy holds the beginning of a body. Its memory is counted against the
+// gateway's, and where there is none left the copy ends there.
+type bodyCopy struct {
+	g   *Gateway
+	b   []byte
+	cut bool
+}
+
+const firstCopy = 4 << 10
+
+func (c *bodyCopy) write(p []byte) {
+	if c.cut || len(p) == 0 {
+		return
+	}
+	if room := c.g.c.MaxBody - len(c.b); len(p) > room {
+		p, c.cut = p[:max(room, 0)], true
+	}
+	if need := len(c.b) + len(p); need > cap(c.b) {
+		size := min(max(2*cap(c.b), need, firstCopy), max(c.g.c.MaxBody, need))
+		if !c.g.take(int64(size - cap(c.b))) {
+			c.cut = true
+			return
+		}
+		grown := make([]byte, len(c.b), size)
+		copy(grown, c.b)
+		c.b = grown
+	}
+	c.b = append(c.b, p...)
+}
+
+// drop gives the memory back.
+func (c *bodyCopy) drop() {
+	c.g.used.Add(-int64(cap(c.b)))
+	c.b = nil
+	c.cut = true
+}
+
+// take reserves n bytes for copies.
+func (g *Gateway) take(n int64) bool {
+	if g.used.Add(n) > g.c.MaxMemory {
+		g.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+// isRead reports whether a body of this type says anything that is recorded.
+func isRead(contentType string) bool {
+	if contentType == "" || strings.HasPrefix(contentType, "application/fhir+json") || strings.HasPrefix(contentType, "application/json") {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return true
+	}
+	return media == "text/plain" || media == "application/octet-stream" || media == "application/x-www-form-urlencoded" ||
+		strings.HasSuffix(media, "json") || strings.HasSuffix(media, "xml")
+}
+
+// requestBody counts and copies what is read of a request's body. A transport
+// may still read it when the handler has returned, hence the lock.
+type requestBody struct {
+	io.ReadCloser
+	mu   sync.Mutex
+	n    int64
+	copy bodyCopy
+	skip bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.mu.Lock()
+		b.n += int64(n)
+		if !b.skip {
+			b.copy.write(p[:n])
+		}
+		b.mu.Unlock()
+	}
+	return n, err
+}

@@ -1,0 +1,247 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ProxyConfig says where a proxy sends requests.
+type ProxyConfig struct {
+	// Upstream is the FHIR server, such as http://fhir:8080/fhir. Its path is
+	// the same for clients, /fhir/Patient stays /fhir/Patient, and is the base
+	// that interactions are told by. Other paths go to the same server.
+	Upstream *url.URL
+	// Transport reaches it; nil is [NewTransport].
+	Transport http.RoundTripper
+}
+
+// NewTransport returns a Transport fit for one upstream with many clients: it
+// keeps idle connections, follows no proxy of the environment, and leaves
+// content codings alone. Its TLSClientConfig is for the caller to set.
+func NewTransport() *http.Transport {
+	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		DialContext:           d.DialContext,
+		ForceAttemptHTTP2:     true,
+		DisableCompression:    true,
+		MaxIdleConnsPerHost:   1024,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: 2 * time.Second,
+		WriteBufferSize:       16 << 10,
+		ReadBufferSize:        16 << 10,
+	}
+}
+
+// Proxy returns a handler that sends requests upstream and records them. The
+// upstream sees the Host that the client asked for, with its port, and
+// X-Forwarded-*, so that the links it makes lead back to the gateway. Bodies
+// stream, and upgrades to WebSocket pass; other upgrades do not, because what
+// goes through them would not be recorded.
+func (g *Gateway) Proxy(c ProxyConfig) (http.Handler, error) {
+	u := c.Upstream
+	if u == nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("the upstream must be a URL such as http://fhir:8080/fhir")
+	}
+	if c.Transport == nil {
+		c.Transport = NewTransport()
+	}
+	rp := &httputil.ReverseProxy{
+		Rewrite:      func(pr *httputil.ProxyRequest) { g.rewrite(pr, u) },
+		Transport:    c.Transport,
+		ErrorHandler: upstreamFailed,
+		ErrorLog:     slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
+		BufferPool:   &bufferPool{},
+	}
+	base := strings.TrimSuffix(u.EscapedPath(), "/")
+	if base == "" {
+		base = g.c.Base
+	}
+	return g.wrap(guard(rp), base), nil
+}
+
+// guard refuses requests that could mean one thing to the record and another
+// thing upstream.
+func guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodConnect:
+			refuse(w, http.StatusMethodNotAllowed, "CONNECT is not for a FHIR server.")
+		case len(r.Header["Authorization"]) > 1:
+			refuse(w, http.StatusBadRequest, "There is more than one Authorization header.")
+		case hidesHeader(r.Header):
+			refuse(w, http.StatusBadRequest, "The Connection header names a header that is not about the connection.")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// hidesHeader reports whether Connection names a header that the record is made
+// from or the upstream decides by: it would be removed on the way.
+func hidesHeader(h http.Header) bool {
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.ToLower(strings.TrimSpace(name))
+			switch name {
+			case "authorization", "host", "cookie", "forwarded", "via", "if-none-exist", "if-match", "if-none-match", "prefer", "traceparent", "expect", "trailer":
+				return name != "trailer"
+			}
+			for _, prefix := range []string{"x-forwarded", "x-audit", "x-request", "x-correlation", "x-real", "content-", "x-ms-", "x-goog-", "x-http-method"} {
+				if strings.HasPrefix(name, prefix) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (g *Gateway) rewrite(pr *httputil.ProxyRequest, upstream *url.URL) {
+	in, out := pr.In, pr.Out
+	out.URL.Scheme, out.URL.Host = upstream.Scheme, upstream.Host
+	out.URL.Path, out.URL.RawPath, out.URL.RawQuery = in.URL.Path, in.URL.RawPath, in.URL.RawQuery
+	out.URL.ForceQuery = in.URL.ForceQuery
+	out.URL.User = nil
+	out.Host = in.Host
+	if len(in.Trailer) > 0 {
+		out.Trailer = in.Trailer // filled when the body has been read
+	}
+	if up := out.Header["Upgrade"]; len(up) > 0 && !(len(up) == 1 && strings.EqualFold(up[0], "websocket")) {
+		delete(out.Header, "Upgrade")
+		delete(out.Header, "Connection")
+	}
+	delete(out.Header, "Http2-Settings")
+	g.forward(in, out)
+	acceptReadable(out.Header)
+}
+
+// forward sets X-Forwarded-*, after what a trusted proxy said.
+func (g *Gateway) forward(in, out *http.Request) {
+	host, _, err := net.SplitHostPort(in.RemoteAddr)
+	if err != nil {
+		host = in.RemoteAddr
+	}
+	proto := "http"
+	if in.TLS != nil {
+		proto = "https"
+	}
+	forHost, forProto := in.Host, proto
+	if g.trusts(host) {
+		for _, name := range []string{"X-Forwarded-Port", "X-Forwarded-Prefix"} {
+			if v := in.Header[name]; len(v) > 0 {
+				out.Header[name] = v
+			}
+		}
+		if v := in.Header["X-Forwarded-For"]; len(v) > 0 {
+			host = strings.Join(v, ", ") + ", " + host
+		}
+		if v := first(in.Header, "X-Forwarded-Host"); v != "" {
+			forHost = v
+		}
+		if v := first(in.Header, "X-Forwarded-Proto"); v != "" {
+			forProto = v
+		}
+	} else {
+		delete(out.Header, "X-Real-Ip")
+		delete(out.Header, "X-Forwarded-Port")
+		delete(out.Header, "X-Forwarded-Prefix")
+	}
+	out.Header["X-Forwarded-For"] = []string{host}
+	out.Header["X-Forwarded-Host"] = []string{forHost}
+	out.Header["X-Forwarded-Proto"] = []string{forProto}
+}
+
+// acceptReadable leaves out of Accept-Encoding what the record could not be made
+// from (br). What is left is still one of the client's choices.
+func acceptReadable(h http.Header) {
+	lines := h["Accept-Encoding"]
+	if len(lines) == 0 || !slices.ContainsFunc(lines, func(s string) bool {
+		return strings.Contains(s, "br") || strings.Contains(s, "*") || strings.Contains(s, "dc")
+	}) {
+		return
+	}
+	var kept []string
+	for _, line := range lines {
+		for s := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(s, ";")
+			switch strings.ToLower(strings.TrimSpace(name)) {
+			case "gzip", "x-gzip", "deflate", "zstd", "identity":
+				kept = append(kept, strings.TrimSpace(s))
+			}
+		}
+	}
+	if len(kept) == 0 {
+		kept = []string{"identity"}
+	}
+	h["Accept-Encoding"] = []string{strings.Join(kept, ", ")}
+}
+
+// upstreamFailed answers where the upstream did not.
+func upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
+	x := exchangeOf(w)
+	status, text := http.StatusBadGateway, "The FHIR server cannot be reached."
+	why := "the upstream could not be reached"
+	var timeout net.Error
+	switch {
+	case r.Context().Err() != nil && !errors.Is(r.Context().Err(), context.DeadlineExceeded):
+		if x != nil {
+			x.c.failure = "the client was gone before there was a response"
+		}
+		panic(http.ErrAbortHandler)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		status, text = http.StatusGatewayTimeout, "The FHIR server did not answer in time."
+		why = "the upstream did not answer in time"
+	case !isDial(err):
+		why = "the upstream gave no response that could be read"
+		text = "The FHIR server gave no response that could be read."
+	}
+	if x != nil {
+		x.c.failure = why
+		x.g.c.Log.Warn(why, "id", x.c.id, "err", err)
+	}
+	refuse(w, status, text)
+}
+
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// exchangeOf finds the exchange that w answers.
+func exchangeOf(w http.ResponseWriter) *exchange {
+	for w != nil {
+		if resp, ok := w.(*response); ok {
+			return resp.x
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = u.Unwrap()
+	}
+	return nil
+}
+
+// bufferPool keeps the buffers that bodies are copied through.
+type bufferPool struct{ p sync.Pool }
+
+// Get implements [httputil.BufferPool].
+func (b *bufferPool) Get() []byte {
+	if v, ok := b.p.Get().(*[]byte); ok {
+		return *v
+	}
+	return make([]byte, 32<<10)
+}
+
+// Put implements [httputil.BufferPool].
+func (b *bufferPool) Put(buf []byte) { b.p.Put(&buf) }
