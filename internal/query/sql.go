@@ -16,7 +16,17 @@ type SQLTable struct {
 	ID string
 	// From returns what follows FROM in a statement that uses these columns.
 	From func(used []bool) string
+	// Short says that there is an index over the texts at this path that are
+	// shorter than [ShortText] bytes; nil is none.
+	Short func(Path) bool
+	// Key returns a condition that holds for every row whose list column has the
+	// value, and that an index serves: an expression with one %s for the parameter,
+	// and that; nil is none. It may hold for other rows, and where the list is null.
+	Key func(column int, value string) (expr, typ, arg string, ok bool)
 }
+
+// ShortText is the length of the texts that indexes have no place for.
+const ShortText = 2000
 
 // Statement is an SQL statement with its parameters. Every value and every JSON
 // key of the question is a parameter, given as text with its type left to the
@@ -135,9 +145,10 @@ func (p *Program) groupCount() int {
 // sqlWriter writes one statement.
 type sqlWriter struct {
 	*SQL
-	text string
-	args []string
-	used []bool
+	text    string
+	args    []string
+	used    []bool
+	negated int // how many times Not is around what is being written
 }
 
 func (s *SQL) writer() *sqlWriter {

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +22,8 @@ func (w *sqlWriter) expr(x Expr) (string, error) {
 	case Or:
 		return w.join(x, " or ", "false")
 	case Not:
+		w.negated++
+		defer func() { w.negated-- }()
 		inner, err := w.expr(x.X)
 		return "(not " + inner + ")", err
 	case Test:
@@ -74,7 +78,12 @@ func (w *sqlWriter) test(t *Test) (string, error) {
 	if r.any {
 		return w.anyElement(&r, t)
 	}
-	return w.compare(w.path(&r), r.typ, t)
+	x, err := w.compare(w.path(&r), r.typ, t)
+	if err != nil || t.Op != Eq || t.Quant != QuantNone || len(t.Value) >= ShortText || w.table.Short == nil || !w.table.Short(t.Path) {
+		return x, err
+	}
+	// What equals a short text is short: the same answer, null included.
+	return "(" + x + " and octet_length(" + w.path(&r) + ") < " + strconv.Itoa(ShortText) + ")", nil
 }
 
 // anyElement writes a comparison with the elements of a list. Equality is
@@ -83,7 +92,14 @@ func (w *sqlWriter) anyElement(r *ref, t *Test) (string, error) {
 	list := w.path(r)
 	switch {
 	case t.Op == Eq && t.Quant == QuantNone:
-		return "(" + list + " @> " + w.arg(arrayLiteral([]element{{text: t.Value}}), "text[]") + ")", nil
+		x := "(" + list + " @> " + w.arg(arrayLiteral([]element{{text: t.Value}}), "text[]") + ")"
+		// Under a not it would matter that the key's condition is never null.
+		if w.table.Key != nil && w.negated == 0 {
+			if expr, typ, arg, ok := w.table.Key(r.col, t.Value); ok {
+				return "(" + fmt.Sprintf(expr, w.arg(arg, typ)) + " and " + x + ")", nil
+			}
+		}
+		return x, nil
 	case t.Op == In:
 		return "(" + list + " && " + w.arg(inList(t.List), "text[]") + ")", nil
 	}

@@ -1,0 +1,219 @@
+package postgres
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"vigil"
+	"vigil/internal/ledger"
+	"vigil/internal/store"
+)
+
+var (
+	eventColumns = []string{"id", "event", "_index", "_uid", "_received", "_format", "_sender", "_source_id", "_epoch", "_salt", "_raw"}
+	factColumns  = append([]string{"id", "_received", "mapping", "_keys", "_occurred"}, factNames[:]...)
+)
+
+// chunks are the numbers of rows that statements insert at once: few enough for
+// all of them to stay prepared, large enough for 65,535 parameters.
+var chunks = [...]int{256, 64, 16, 4, 1}
+
+// insertSQL returns the statement that inserts n rows. Names are the program's
+// and the database's own.
+func insertSQL(table pgx.Identifier, columns []string, n int) string {
+	var b strings.Builder
+	b.WriteString("insert into " + table.Sanitize() + " (" + strings.Join(columns, ", ") + ") values ")
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		for k := range columns {
+			b.WriteByte(",("[btoi(k == 0)])
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(i*len(columns) + k + 1))
+		}
+		b.WriteByte(')')
+	}
+	return b.String()
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// inserter keeps the texts of one table's statements.
+type inserter struct {
+	name    pgx.Identifier
+	columns []string
+	sql     [len(chunks)]string
+}
+
+// queue adds the insertion of all args, which are those of whole rows.
+func (in *inserter) queue(b *pgx.Batch, args []any) {
+	each := len(in.columns)
+	for k, n := range chunks {
+		for len(args) >= n*each {
+			if in.sql[k] == "" {
+				in.sql[k] = insertSQL(in.name, in.columns, n)
+			}
+			b.Queue(in.sql[k], args[:n*each]...)
+			args = args[n*each:]
+		}
+	}
+}
+
+// table is where the events of a table of the catalog go.
+type table struct {
+	events, facts       inserter
+	eventArgs, factArgs []any // of the group that is being written
+}
+
+func newTable(name, facts string) *table {
+	return &table{
+		events: inserter{name: pgx.Identifier{"api", name}, columns: eventColumns},
+		facts:  inserter{name: pgx.Identifier{"vigil", facts}, columns: factColumns},
+	}
+}
+
+// add adds one event to the group.
+func (t *table) add(e *vigil.Event, salt []byte, r *row, mapping int64) {
+	var sender, source, occurred any
+	if r.sender.body != "" {
+		sender = r.sender.id
+	}
+	if e.SourceID != 0 {
+		source = e.SourceID
+	}
+	if at := r.facts.Occurred; !at.IsZero() {
+		occurred = at
+	}
+	t.eventArgs = append(t.eventArgs, e.ID, r.event, e.Index, [16]byte(e.UID), e.Received, string(e.Format), sender, source, e.Epoch, salt, r.raw)
+	t.factArgs = append(t.factArgs, e.ID, e.Received, mapping, r.keys, occurred)
+	for f, values := range r.facts.Values {
+		switch {
+		case len(values) == 0:
+			t.factArgs = append(t.factArgs, nil)
+		case factLists[f]:
+			t.factArgs = append(t.factArgs, values)
+		default:
+			t.factArgs = append(t.factArgs, values[0])
+		}
+	}
+}
+
+// flush adds the statements for what was added to a batch, which uses it until
+// the table is reset.
+func (t *table) flush(b *pgx.Batch) {
+	t.events.queue(b, t.eventArgs)
+	t.facts.queue(b, t.factArgs)
+}
+
+func (t *table) reset() {
+	clear(t.eventArgs)
+	clear(t.factArgs)
+	t.eventArgs, t.factArgs = t.eventArgs[:0], t.factArgs[:0]
+}
+
+// build gives the leaves of the group to the log, and returns the statements
+// that store it, the last of which commits.
+func (s *Store) build(group []*request, before int64) *pgx.Batch {
+	q, b := &s.seq, &pgx.Batch{}
+	q.hashes, s.tiles.written = q.hashes[:0], nil
+	for _, t := range s.tables {
+		t.reset()
+	}
+	var sr store.Row
+	var ids []pgtype.UUID
+	var bodies []string
+	var seen []store.Seen
+	clear(q.fresh)
+	for _, r := range group {
+		if r.p.Batch.Key != nil {
+			seen = append(seen, r.p.Seen())
+		}
+		for i := range r.p.Items {
+			row := &r.rows[i]
+			r.p.Row(i, &sr)
+			q.leaf = store.LeafOfRow(&sr).AppendText(q.leaf[:0])
+			h := ledger.HashLeaf(q.leaf)
+			s.tree.Append(h)
+			q.hashes = append(q.hashes, h[:]...)
+			n := r.p.Items[i].Table.Number
+			s.tables[n].add(&sr.Stored, r.p.Items[i].Salt[:], row, s.mapping)
+			q.rows[n]++
+			if id := row.sender.id; row.sender.body != "" && !q.known[id] && !q.fresh[id] {
+				q.fresh[id] = true
+				ids, bodies = append(ids, pgtype.UUID{Bytes: id, Valid: true}), append(bodies, row.sender.body)
+			}
+		}
+	}
+	if len(ids) > 0 {
+		b.Queue("insert into vigil.senders (id, body) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing", ids, bodies)
+	}
+	for _, t := range s.tables {
+		t.flush(b)
+	}
+	queueKeys(b, seen)
+	s.queueTree(b, before)
+	return b
+}
+
+func queueKeys(b *pgx.Batch, seen []store.Seen) {
+	for _, k := range seen {
+		b.Queue(`insert into vigil.keys (id, body, first, count, at) values ($1, $2, $3, $4, $5)
+			on conflict (id) do update set body = excluded.body, first = excluded.first, count = excluded.count, at = excluded.at`,
+			[16]byte(k.ID), k.Body[:], k.First, k.Count, timeOf(k.At))
+	}
+}
+
+// queueTree adds what the log becomes, and the commit.
+func (s *Store) queueTree(b *pgx.Batch, before int64) {
+	q := &s.seq
+	_ = s.tree.Flush() // WriteTile does not fail
+	for _, t := range s.tiles.written {
+		b.Queue("insert into vigil.tiles (level, n, hashes) values ($1, $2, $3)", t.level, t.n, t.data)
+	}
+	floor := q.Next &^ (tileWidth - 1)
+	if floor > before {
+		b.Queue("delete from vigil.leaves where first < $1", floor)
+	}
+	if from := max(before, floor); from < q.Next {
+		b.Queue("insert into vigil.leaves (first, hashes) values ($1, $2)", from, q.hashes[(from-before)*ledger.HashSize:])
+	}
+	_, root := s.tree.Head()
+	b.Queue("update vigil.tree set epoch = $1, size = $2, root = $3, mapping = $4, tables = $5",
+		q.Epoch, q.Next, root[:], s.mappingAfter(before), s.tableStates())
+	b.Queue("select pg_notify('vigil', $1)", strconv.FormatInt(q.Next, 10))
+	b.Queue("commit")
+}
+
+// mappingAfter returns the mapping that all facts are by once the group is
+// stored, nil for several.
+func (s *Store) mappingAfter(before int64) any {
+	if before > 0 && (!s.seq.uniform || s.seq.mapping != s.mapping) {
+		return nil
+	}
+	return s.mapping
+}
+
+// tableState is what vigil.tree knows of a table.
+type tableState struct {
+	Last int64 `json:"last"`
+	Rows int64 `json:"rows"`
+}
+
+func (s *Store) tableStates() []byte {
+	states := make(map[string]tableState, len(s.tables))
+	for i, t := range s.Catalog.Tables() {
+		states[t.Name] = tableState{Last: s.seq.Last[i], Rows: s.seq.rows[i]}
+	}
+	b, _ := json.Marshal(states) // a map of integers cannot fail
+	return b
+}

@@ -1,0 +1,285 @@
+package postgres
+
+import (
+	"context"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"vigil"
+	"vigil/internal/ledger"
+	"vigil/internal/query"
+	"vigil/internal/store"
+)
+
+// Schemas implements [store.Store].
+func (s *Store) Schemas() []*query.Schema { return s.Catalog.Schemas() }
+
+// Log implements [store.Store].
+func (s *Store) Log() *ledger.Log { return s.tree }
+
+// Wait implements [store.Store].
+func (s *Store) Wait(ctx context.Context, size int64) (int64, error) {
+	return s.growth.Wait(ctx, size)
+}
+
+// stream yields the rows of a statement as they come. The slices are good until
+// the next row. When it is left early the statement is cancelled at the server.
+func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16) iter.Seq2[[][]byte, error] {
+	return func(yield func([][]byte, error) bool) {
+		inner, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(s.ctx, cancel)()
+		args := make([][]byte, len(st.Args))
+		for i, a := range st.Args {
+			args[i] = []byte(a)
+		}
+		n := 0
+		for again := true; again; {
+			conn, err := s.pool.Acquire(inner)
+			if err != nil {
+				yield(nil, readError(ctx, err))
+				return
+			}
+			pc := conn.Conn().PgConn()
+			rr := pc.ExecParams(inner, st.Text, args, nil, nil, formats)
+			for rr.NextRow() {
+				n++
+				late := ctx.Err() // rows may be here that came before
+				if late == nil && yield(rr.Values(), nil) {
+					continue
+				}
+				cancel()
+				_, _ = rr.Close()
+				_ = closing(conn.Conn(), nil) // a late cancellation must not hit the next statement
+				conn.Release()
+				if late != nil {
+					yield(nil, late)
+				}
+				return
+			}
+			_, err = rr.Close()
+			if inner.Err() != nil {
+				_ = closing(conn.Conn(), nil)
+			}
+			conn.Release()
+			// A connection that broke while it lay idle is no answer.
+			again = err != nil && again && n == 0 && inner.Err() == nil && pc.IsClosed() && pgconn.SafeToRetry(err)
+			if err != nil && !again {
+				yield(nil, readError(ctx, err))
+			}
+		}
+	}
+}
+
+// translate compiles q for the database. It returns nil where the rows are
+// computed here: views, and facts that another mapping made.
+func (s *Store) translate(q *query.Query) (*query.SQL, *store.Table, error) {
+	t, view, err := s.Catalog.Lookup(q.Table)
+	if err != nil || view != nil {
+		return nil, nil, err
+	}
+	sql, err := query.CompileSQL(q, t.Schema, s.sqlTable(t), s.cfg.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	if !s.facts.Load() {
+		for i := store.ColOccurred; i < len(t.Schema.Columns); i++ {
+			if sql.Uses(i) {
+				return nil, nil, nil
+			}
+		}
+	}
+	return sql, t, nil
+}
+
+// Rows implements [store.Store].
+func (s *Store) Rows(ctx context.Context, q *query.Query) (*store.Rows, error) {
+	sql, _, err := s.translate(q)
+	if err != nil {
+		return nil, err
+	}
+	if sql == nil {
+		return s.Reader.Rows(ctx, q)
+	}
+	st, types, err := sql.Rows()
+	if err != nil {
+		return nil, err
+	}
+	formats := make([]int16, len(types))
+	for i, t := range types {
+		formats[i] = format(t)
+	}
+	return &store.Rows{Columns: sql.Columns(), Seq: func(yield func([]query.Value, error) bool) {
+		row, cells := make([]query.Value, len(types)), make([]query.Value, len(sql.Columns()))
+		for b, err := range s.stream(ctx, st, formats) {
+			for i := 0; err == nil && i < len(types); i++ {
+				row[i], err = decode(types[i], b[i])
+			}
+			if err == nil {
+				err = sql.Cells(row, cells)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(cells, nil) {
+				return
+			}
+		}
+	}}, nil
+}
+
+// Records implements [store.Store].
+func (s *Store) Records(ctx context.Context, q *query.Query) iter.Seq2[*vigil.Event, error] {
+	return func(yield func(*vigil.Event, error) bool) {
+		whole := *q
+		whole.Select = nil
+		sql, t, err := s.translate(&whole)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if sql == nil {
+			s.Reader.Records(ctx, q)(yield)
+			return
+		}
+		st, err := sql.Records(recordColumns, store.ColEvent, store.ColSender)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		events(s.rows(ctx, t.Name, st))(yield)
+	}
+}
+
+// rows yields the events that a statement for recordColumns finds.
+func (s *Store) rows(ctx context.Context, table string, st query.Statement) iter.Seq2[*store.Row, error] {
+	return func(yield func(*store.Row, error) bool) {
+		for b, err := range s.stream(ctx, st, recordFormats) {
+			var r *store.Row
+			if err == nil {
+				r, err = s.record(table, b)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func events(rows iter.Seq2[*store.Row, error]) iter.Seq2[*vigil.Event, error] {
+	return func(yield func(*vigil.Event, error) bool) {
+		for r, err := range rows {
+			var e *vigil.Event
+			if err == nil {
+				e, err = r.Event()
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Count implements [store.Store]. The rows of a whole table are counted as they
+// are added, by whichever front end.
+func (s *Store) Count(ctx context.Context, q *query.Query) (int64, error) {
+	if q.Where == nil {
+		t, _, err := s.Catalog.Lookup(q.Table)
+		if err != nil {
+			return 0, err
+		}
+		return s.number(ctx, query.Statement{
+			Text: "select coalesce((tables->$1::text->>'rows')::bigint, 0) from vigil.tree", Args: []string{t.Name},
+		})
+	}
+	sql, _, err := s.translate(&query.Query{Table: q.Table, Where: q.Where, Limit: -1})
+	if err != nil {
+		return 0, err
+	}
+	if sql == nil {
+		return s.Reader.Count(ctx, q)
+	}
+	st, err := sql.Count()
+	if err != nil {
+		return 0, err
+	}
+	return s.number(ctx, st)
+}
+
+// number returns the one integer that a statement answers with.
+func (s *Store) number(ctx context.Context, st query.Statement) (int64, error) {
+	var v query.Value
+	for b, err := range s.stream(ctx, st, []int16{1}) {
+		if err != nil {
+			return 0, err
+		}
+		if v, err = decode(query.Int8, b[0]); err != nil {
+			return 0, err
+		}
+	}
+	return v.I, nil
+}
+
+// source is one table, row by row, for what is evaluated here.
+type source struct {
+	s     *Store
+	table *store.Table
+}
+
+// Scan implements [query.Source].
+func (c source) Scan(ctx context.Context, r query.Range, match func(query.Row) (bool, error)) iter.Seq2[query.Row, error] {
+	order := ""
+	if r.Desc {
+		order = " desc"
+	}
+	st := query.Statement{
+		Text: c.selectSQL() + " where t.id >= $1::bigint and t.id <= $2::bigint order by t.id" + order,
+		Args: []string{strconv.FormatInt(r.From, 10), strconv.FormatInt(r.To, 10)},
+	}
+	return func(yield func(query.Row, error) bool) {
+		for row, err := range c.s.rows(ctx, c.table.Name, st) {
+			ok := false
+			if err == nil {
+				ok, err = match(row)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if ok && !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Fetch implements [query.Source].
+func (c source) Fetch(ctx context.Context, ids []int64) iter.Seq2[query.Row, error] {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = strconv.FormatInt(id, 10)
+	}
+	st := query.Statement{
+		Text: c.selectSQL() + " join unnest($1::bigint[]) with ordinality o(id, at) on o.id = t.id order by o.at",
+		Args: []string{"{" + strings.Join(list, ",") + "}"},
+	}
+	return func(yield func(query.Row, error) bool) {
+		for row, err := range c.s.rows(ctx, c.table.Name, st) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (c source) selectSQL() string {
+	return "select " + recordColumns + " from " + c.s.tables[c.table.Number].events.name.Sanitize() + " t left join vigil.senders s on s.id = t._sender"
+}

@@ -1,0 +1,309 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"vigil"
+	"vigil/internal/ledger"
+	"vigil/internal/store"
+)
+
+const (
+	tileWidth    = 256 // hashes in a full tile
+	writeTimeout = 2 * time.Minute
+	turnTimeout  = 20 * time.Second // to connect and get the row's lock
+	maxKnown     = 10_000           // senders that are remembered to be stored
+)
+
+// sequencer is what belongs to the goroutine that writes. Next is what the log
+// here has; others may be ahead.
+type sequencer struct {
+	store.Sequence
+	conn    *pgx.Conn // nil: to be connected
+	rows    []int64   // of each table, with those of the group that is being written
+	mapping int64     // that all facts are by, where uniform
+	uniform bool
+	hashes  []byte // leaf hashes of the group
+	leaf    []byte
+	known   map[[16]byte]bool // senders that are stored
+	fresh   map[[16]byte]bool // those of the group that are not
+	begun   []int64           // rows before the group
+	purged  time.Time
+}
+
+// Write implements [vigil.Writer].
+func (s *Store) Write(ctx context.Context, events []*vigil.Event) error {
+	_, err := s.Append(ctx, &store.Batch{Events: events})
+	return err
+}
+
+// Append implements [store.Store].
+func (s *Store) Append(ctx context.Context, b *store.Batch) (store.Receipt, error) {
+	p, err := store.Prepare(s.Catalog, b)
+	if err != nil {
+		return store.Receipt{}, err
+	}
+	r := &request{p: p, done: make(chan struct{})}
+	if r.rows, err = s.encode(p); err != nil {
+		return store.Receipt{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return store.Receipt{}, err
+	}
+	if err := s.queue.put(r); err != nil {
+		return store.Receipt{}, err
+	}
+	receipt, err := r.wait(ctx)
+	if err == nil && !receipt.Replayed {
+		p.Fill()
+	}
+	return receipt, err
+}
+
+// sequence serves the queue until it is closed and empty.
+func (s *Store) sequence() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	defer s.disconnect()
+	for {
+		group, closed := s.queue.next(groupBytes)
+		if len(group) > 0 {
+			s.metrics.queue.Set(float64(s.queue.len()))
+			s.commit(group)
+			continue
+		}
+		if closed {
+			return
+		}
+		select {
+		case <-s.queue.wake:
+		case <-s.grown:
+			s.follow()
+		case <-tick.C:
+			s.tend()
+		}
+	}
+}
+
+// outcome is what became of one request of a group.
+type outcome struct {
+	receipt store.Receipt
+	err     error
+}
+
+// commit stores a group and answers its requests.
+func (s *Store) commit(group []*request) {
+	end := time.Now().Add(s.opts.Resolve)
+	for {
+		outcomes, err := s.attempt(group)
+		if err == nil {
+			for i, r := range group {
+				r.answer(outcomes[i].receipt, outcomes[i].err)
+			}
+			return
+		}
+		var lost *lostError
+		if errors.As(err, &lost) {
+			stored, rerr := s.resolve(lost, end)
+			switch {
+			case rerr != nil:
+				s.answerAll(group, unknownFate(errors.Join(lost.cause, rerr)))
+				return
+			case stored:
+				for i, r := range group {
+					r.answer(lost.outcomes[i].receipt, lost.outcomes[i].err)
+				}
+				return
+			case time.Now().Before(end):
+				continue // nothing of it happened: once more
+			}
+			err = lost.cause
+		}
+		if badData(err) && len(group) > 1 {
+			for i := range group { // the others are not to suffer for one
+				s.commit(group[i : i+1])
+			}
+			return
+		}
+		s.metrics.failed.Inc()
+		s.log.Warn("a commit was refused", "err", err)
+		s.answerAll(group, writeError(err))
+		return
+	}
+}
+
+func (s *Store) answerAll(group []*request, err error) {
+	for _, r := range group {
+		r.answer(store.Receipt{}, err)
+	}
+}
+
+// lostError says that the connection broke when it was no longer known whether
+// the group would be stored. The group's leaves are still in the log here.
+type lostError struct {
+	cause    error
+	before   int64
+	outcomes []outcome
+}
+
+func (e *lostError) Error() string { return fmt.Sprintf("lose the database in a commit: %v", e.cause) }
+
+// attempt tries to store a group once. With any error but a [*lostError] nothing
+// of it has happened, here or in the database.
+func (s *Store) attempt(group []*request) ([]outcome, error) {
+	if err := s.failed(); err != nil {
+		return nil, err
+	}
+	if err := s.turn(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, writeTimeout)
+	defer cancel()
+	q := &s.seq
+	if err := s.findKeys(ctx, group); err != nil {
+		s.disconnect()
+		return nil, err
+	}
+	before, now := q.Next, s.cfg.Now()
+	q.Begin()
+	q.begun = append(q.begun[:0], q.rows...)
+	outcomes := make([]outcome, len(group))
+	var write []*request
+	for i, r := range group {
+		o := &outcomes[i]
+		if o.receipt, o.err = q.Assign(r.p, now); o.err == nil && !o.receipt.Replayed {
+			write = append(write, r)
+		}
+	}
+	if len(write) == 0 {
+		s.endTurn(ctx)
+		return outcomes, nil
+	}
+	start := time.Now()
+	err := q.conn.SendBatch(ctx, s.build(write, before)).Close()
+	switch {
+	case err == nil:
+		s.settle(before, time.Since(start))
+		return outcomes, nil
+	case refused(err):
+		s.takeBack(before)
+		s.endTurn(ctx)
+		return nil, err
+	}
+	s.disconnect()
+	return nil, &lostError{cause: err, before: before, outcomes: outcomes}
+}
+
+// takeBack undoes here what [Store.build] did for a group that was not stored.
+func (s *Store) takeBack(before int64) {
+	s.seq.Rollback()
+	copy(s.seq.rows, s.seq.begun)
+	if err := s.tree.Truncate(before); err != nil {
+		s.fail(fmt.Errorf("take back a commit: %w", err))
+	}
+}
+
+// settle shows a group that is stored: facts first, then the log's size, so that
+// whoever sees it grow finds the rows.
+func (s *Store) settle(before int64, took time.Duration) {
+	q := &s.seq
+	q.uniform, q.mapping = s.mappingAfter(before) != nil, s.mapping
+	if len(q.known)+len(q.fresh) > maxKnown {
+		clear(q.known)
+	}
+	for id := range q.fresh {
+		q.known[id] = true
+	}
+	s.metrics.commit(s, q.Next-before, took)
+	s.show()
+}
+
+// show tells readers what the log has now.
+func (s *Store) show() {
+	q := &s.seq
+	s.mu.Lock()
+	copy(s.last, q.Last)
+	s.mu.Unlock()
+	s.facts.Store(q.uniform && q.mapping == s.mapping)
+	s.tree.Publish(q.Next)
+	s.growth.Set(q.Next)
+}
+
+// findKeys reads what is known of the group's idempotency keys.
+func (s *Store) findKeys(ctx context.Context, group []*request) error {
+	s.seq.Keys = store.Keys{}
+	var ids [][16]byte
+	for _, r := range group {
+		if r.p.Batch.Key != nil {
+			ids = append(ids, r.p.Batch.Key.ID())
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := s.seq.conn.Query(ctx, "select id, body, first, count, at from vigil.keys where id = any($1)", ids)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		var id [16]byte
+		var body []byte
+		var k store.Seen
+		var at time.Time
+		if err := rows.Scan(&id, &body, &k.First, &k.Count, &at); err != nil {
+			rows.Close()
+			return err
+		}
+		if len(body) == len(k.Body) {
+			k.ID, k.Body, k.At = id, [32]byte(body), at.UnixMicro()
+			s.seq.Keys.Add(k)
+		}
+	}
+	return rows.Err()
+}
+
+// resolve waits for the database and finds out whether a group was stored whose
+// commit broke off. Where it was not, or nobody can say in time, the group is
+// taken back here.
+func (s *Store) resolve(lost *lostError, end time.Time) (stored bool, err error) {
+	s.log.Warn("the database was lost during a commit: asking what became of it", "err", lost.cause)
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		row, err := s.lock()
+		if err == nil {
+			if stored, err = s.holds(row, lost.before); err == nil {
+				s.endTurn(s.ctx)
+				if stored {
+					s.settle(lost.before, 0)
+				} else {
+					s.takeBack(lost.before)
+				}
+				return stored, nil
+			}
+			s.disconnect()
+		}
+		if refused(err) || time.Now().Add(wait).After(end) || s.failed() != nil {
+			s.takeBack(lost.before)
+			return false, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// holds reports whether the database has the leaves of the group here.
+func (s *Store) holds(row *treeRow, before int64) (bool, error) {
+	want := s.seq.hashes
+	if row.size < before+int64(len(want)/ledger.HashSize) {
+		return false, nil
+	}
+	got, err := readHashes(s.ctx, s.seq.conn, before, s.seq.Next)
+	return bytes.Equal(got, want), err
+}
