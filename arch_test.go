@@ -18,6 +18,7 @@ const module = "vigil"
 // decision which somebody wrote down here; ARCHITECTURE.md says why.
 var architecture = map[string]string{
 	".":                          "",
+	"gateway":                    ".",
 	"internal/jsonb":             "",
 	"internal/query":             "internal/jsonb",
 	"internal/journal":           "",
