@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"encoding/xml"
+	"slices"
 	"strings"
 )
 
@@ -182,9 +183,8 @@ const (
 
 // divProblem says what is wrong with a narrative, "" for nothing (rules txt-1 and txt-2).
 func divProblem(div string) (txt1, txt2 string) {
-	div = strings.TrimSpace(resolveHTML(div))
-	s := xmlScanner{src: div}
-	content := false
+	s := xmlScanner{src: strings.TrimSpace(div)}
+	content, namespace := false, false
 	err := s.check()
 	if err == nil && !s.at("<div") {
 		return "the narrative must be one <div> element", ""
@@ -192,8 +192,12 @@ func divProblem(div string) (txt1, txt2 string) {
 	if err == nil {
 		err = s.div(divVisitor{
 			tag: func(name string, attrs []xmlAttr) {
+				namespace = namespace || slices.Contains(attrs, xmlAttr{"xmlns", nsXHTML})
 				if txt1 == "" {
 					txt1 = tagProblem(name, attrs)
+				}
+				if txt1 == "" && !namespace {
+					txt1 = "the narrative must be in the namespace " + nsXHTML
 				}
 				content = content || name == "img"
 			},
@@ -202,7 +206,7 @@ func divProblem(div string) (txt1, txt2 string) {
 	}
 	switch {
 	case err != nil:
-		return "the narrative is not well-formed XHTML", ""
+		return "the narrative is not well-formed XHTML; of references it may have XML's five and those by number", ""
 	case s.pos < len(s.src):
 		return "the narrative must be one <div> element", ""
 	case !content:
