@@ -1,0 +1,347 @@
+package spool
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"vigil"
+	"vigil/internal/journal"
+)
+
+type keyKey struct{}
+
+// Key returns the key of the batch that a Writer is being given: the same for
+// the same events, and never the same for others. A Writer that remembers keys
+// takes a batch once, however often it comes.
+func Key(ctx context.Context) (string, bool) {
+	key, ok := ctx.Value(keyKey{}).(string)
+	return key, ok
+}
+
+// batch is what goes to the Writer at once.
+type batch struct {
+	events []*vigil.Event
+	bytes  int
+	upTo   uint64 // number of the last record
+	size   int64  // of its records on disk
+}
+
+func (b *batch) add(number uint64, size int64, events []*vigil.Event) {
+	b.events = append(b.events, events...)
+	for _, e := range events {
+		b.bytes += len(e.Doc)
+	}
+	b.upTo, b.size = number, b.size+size
+}
+
+func (s *Spool) full(b *batch) bool {
+	return len(b.events) >= s.c.BatchEvents || b.bytes >= s.c.BatchBytes
+}
+
+// sendLoop sends what waits: what was being sent when the last process ended,
+// the old volumes, what is in memory, and so on.
+func (s *Spool) sendLoop(ctx context.Context) {
+	if s.plan != nil && !s.resend(ctx) {
+		return
+	}
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		var v *volume
+		if len(s.old) > 0 {
+			v = s.old[0]
+		}
+		idle, cold := len(s.hot) == 0, s.cur.cold
+		s.mu.Unlock()
+		var err error
+		switch {
+		case v != nil:
+			err = s.drain(ctx, v)
+		case !idle:
+			err = s.sendHot(ctx)
+		case cold:
+			err = s.roll()
+		default:
+			select {
+			case <-s.wake:
+			case <-ctx.Done():
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			s.c.Log.Error("the spool cannot be read or written; it is tried again", "err", err)
+			pause(ctx, time.Second)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// resend sends the batch that may have been sent before.
+func (s *Spool) resend(ctx context.Context) bool {
+	events, err := parseEvents(s.plan.body)
+	if err != nil { // its journal vouches for every byte
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.fail(fmt.Errorf("read batch of spool: %w", err))
+		return false
+	}
+	b := batch{events: events, upTo: s.plan.upTo}
+	if !s.send(ctx, &b, s.plan.key) {
+		return false
+	}
+	s.plan = nil
+	return true
+}
+
+// sendHot sends the next batch of what is in memory.
+func (s *Spool) sendHot(ctx context.Context) error {
+	var b batch
+	n := 0
+	for !s.full(&b) {
+		s.mu.Lock()
+		if n == len(s.hot) {
+			s.mu.Unlock()
+			break
+		}
+		r := s.hot[n]
+		s.mu.Unlock()
+		b.add(r.number, r.size, s.events(r.kind, r.body))
+		n++
+	}
+	if err := s.deliver(ctx, &b); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	for i := range s.hot[:n] {
+		s.hotSize -= int64(len(s.hot[i].body))
+		s.hot[i].body = nil
+	}
+	if s.hot = s.hot[n:]; len(s.hot) == 0 {
+		s.hot = nil
+	}
+	s.mu.Unlock()
+	return s.release()
+}
+
+// drain sends what an old volume holds and removes it. It reads as it sends, so
+// that memory holds one batch.
+func (s *Spool) drain(ctx context.Context, v *volume) error {
+	var b batch
+	err := s.read(v, func(f frame, size int64) error {
+		if f.kind != kindEnd && f.kind != kindEvents || f.number <= s.ackedUpTo() {
+			return ctx.Err()
+		}
+		b.add(f.number, size, s.events(f.kind, f.body))
+		if !s.full(&b) {
+			return nil
+		}
+		full := b
+		b = batch{}
+		return s.deliver(ctx, &full)
+	})
+	if err == nil && b.upTo > 0 {
+		err = s.deliver(ctx, &b)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.remove(v); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.old = s.old[1:]
+	return nil
+}
+
+func (s *Spool) ackedUpTo() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.acked
+}
+
+// events makes the events of a record. One that cannot be read goes to
+// quarantine: it is never left out.
+func (s *Spool) events(kind byte, body []byte) []*vigil.Event {
+	var events []*vigil.Event
+	var err error
+	if kind == kindEvents {
+		if events, err = parseEvents(body); err == nil {
+			for _, e := range events {
+				e.Doc = append([]byte(nil), e.Doc...) // body is the journal's, or reused
+			}
+		}
+	} else if s.c.Events != nil {
+		events, err = s.c.Events(body)
+	} else {
+		err = errNoEvents
+	}
+	if err != nil {
+		s.c.Log.Error("a record of the spool became no event; it goes to quarantine", "err", err)
+		return []*vigil.Event{quarantined("record", body, err)}
+	}
+	return events
+}
+
+// deliver writes the batch to the journal with its key, and sends it.
+func (s *Spool) deliver(ctx context.Context, b *batch) error {
+	key := fmt.Sprintf("%s-%x", s.session, b.upTo)
+	f := binary.LittleEndian.AppendUint64(make([]byte, frameHead, 64+b.bytes), b.upTo)
+	f, err := appendEvents(appendField(f, key), b.events)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.err != nil {
+		defer s.mu.Unlock()
+		return s.err
+	}
+	number, _, _, err := s.put(f, kindPlan)
+	s.mu.Unlock()
+	switch {
+	case err == nil:
+		signal(s.dirty)
+		if err := s.Sync(ctx, number); err != nil {
+			return err
+		}
+	case !journal.IsFull(err):
+		return err
+	default:
+		s.c.Log.Warn("the disk is full: a batch is sent without its key on disk")
+	}
+	if !s.send(ctx, b, key) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// send gives b to the Writer until it takes it. It is false when ctx ended first.
+func (s *Spool) send(ctx context.Context, b *batch, key string) bool {
+	if !s.sendEvents(ctx, b.events, key) {
+		return false
+	}
+	f := appendHead(make([]byte, 0, frameHead), kindAck, b.upTo)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acked = max(s.acked, b.upTo)
+	s.bytes = max(s.bytes-b.size, 0)
+	s.stats.Batches++
+	s.stats.Events += int64(len(b.events))
+	// If it cannot be written, the batch is sent again after a crash, with its key.
+	if s.err == nil {
+		if _, err := s.cur.j.Write(f); err != nil && !journal.IsFull(err) {
+			s.fail(fmt.Errorf("write spool: %w", err))
+		}
+	}
+	s.announceRoom()
+	return true
+}
+
+// sendEvents tries until the Writer takes the events. What it refuses for good
+// is halved until one event is left, and that goes to quarantine.
+func (s *Spool) sendEvents(ctx context.Context, events []*vigil.Event, key string) bool {
+	if len(events) == 0 {
+		return true
+	}
+	for wait := s.c.MinPause; ; wait = min(2*wait, s.c.MaxPause) {
+		err := s.c.Writer.Write(context.WithValue(ctx, keyKey{}, key), events)
+		s.sent(err)
+		switch {
+		case err == nil:
+			return true
+		case ctx.Err() != nil:
+			return false
+		case forGood(err) && len(events) > 1:
+			half := len(events) / 2
+			return s.sendEvents(ctx, events[:half], key+".0") && s.sendEvents(ctx, events[half:], key+".1")
+		case forGood(err) && events[0].Table != vigil.TableQuarantine:
+			s.c.Log.Error("the destination refused an event for good; it goes to quarantine", "table", events[0].Table, "err", err)
+			s.mu.Lock()
+			s.stats.Refused++
+			s.mu.Unlock()
+			doc := events[0].Doc
+			return s.sendEvents(ctx, []*vigil.Event{quarantined(events[0].Table, doc, err)}, key+".q")
+		}
+		s.c.Log.Warn("the destination of the spool does not take events; they are kept and tried again", "events", len(events), "err", err)
+		pause(ctx, wait)
+	}
+}
+
+// sent notes how an attempt went.
+func (s *Spool) sent(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sendErr = err
+	if err == nil || forGood(err) {
+		s.failing, s.sendErr = time.Time{}, nil
+		return
+	}
+	s.stats.Retries++
+	if s.failing.IsZero() {
+		s.failing = s.c.Now()
+	}
+}
+
+// forGood reports whether another attempt would end the same.
+func forGood(err error) bool {
+	switch vigil.KindOf(err) {
+	case vigil.Invalid, vigil.TooLarge, vigil.Unprocessable, vigil.Conflict, vigil.Unsupported:
+		return true
+	}
+	return false
+}
+
+// quarantined wraps what could not become an event, or what was refused.
+func quarantined(table string, doc []byte, reason error) *vigil.Event {
+	b, err := json.Marshal(map[string]any{"reason": reason.Error(), "for": table, "bytes": doc})
+	if err != nil {
+		b = []byte(`{"reason":"unknown"}`) // strings and bytes always can be written
+	}
+	return &vigil.Event{Table: vigil.TableQuarantine, Format: vigil.FormatSystem, Doc: b, Sender: &vigil.Sender{Listener: "spool", Authenticated: true}}
+}
+
+// release lets the journal use the files again that hold nothing but what is
+// taken. Records that began long ago are written again, so that one slow request
+// does not keep everything after it.
+func (s *Spool) release() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	end := s.cur.j.End()
+	err := s.carry(func(b *began) bool { return b.at.Generation != end.Generation })
+	if err != nil {
+		if journal.IsFull(err) {
+			return nil
+		}
+		s.fail(fmt.Errorf("write spool: %w", err))
+		return err
+	}
+	to := end
+	if len(s.hot) > 0 {
+		to = s.hot[0].at
+	}
+	for _, b := range s.begun {
+		if b.at.Before(to) {
+			to = b.at
+		}
+	}
+	if s.cur.cold && len(s.hot) == 0 {
+		return nil // what is on disk only comes next
+	}
+	if err := s.cur.j.Release(to); err != nil {
+		s.fail(fmt.Errorf("release spool: %w", err))
+		return err
+	}
+	return nil
+}
+
+func appendNumber(b []byte, n uint64) []byte { return binary.LittleEndian.AppendUint64(b, n) }

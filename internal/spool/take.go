@@ -1,0 +1,205 @@
+package spool
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"vigil"
+	"vigil/internal/journal"
+)
+
+// fullPause is how long is waited for space on a full disk.
+const fullPause = 200 * time.Millisecond
+
+// Begin takes the first half of a record and returns its number. Where there is
+// no room it waits until ctx is done; with a ctx that is done already it does
+// not wait. The record belongs to the spool.
+func (s *Spool) Begin(ctx context.Context, rec []byte) (uint64, error) {
+	if s.c.Events == nil {
+		return 0, errNoEvents
+	}
+	frame := append(make([]byte, frameHead, frameHead+len(rec)), rec...)
+	return s.append(ctx, frame, kindBegin, func(number uint64, at journal.Position, size int64) {
+		s.begun[number] = &began{record: rec, at: at, size: size}
+	}, true)
+}
+
+// End takes the whole of the record that began under that number, 0 for none.
+// It is taken however much is waiting, if it began; on a full disk it waits
+// until ctx is done. The record belongs to the spool.
+func (s *Spool) End(ctx context.Context, begun uint64, rec []byte) (uint64, error) {
+	if s.c.Events == nil {
+		return 0, errNoEvents
+	}
+	frame := make([]byte, frameHead, frameHead+8+len(rec))
+	frame = binary.LittleEndian.AppendUint64(frame, begun)
+	frame = append(frame, rec...)
+	return s.append(ctx, frame, kindEnd, func(number uint64, at journal.Position, size int64) {
+		if b := s.begun[begun]; b != nil {
+			s.bytes -= b.size
+			delete(s.begun, begun)
+		}
+		s.queue(record{number, kindEnd, rec, at, size})
+	}, begun == 0)
+}
+
+var _ vigil.Writer = (*Spool)(nil)
+
+// Write implements [vigil.Writer]: nil says that the events survive the end of
+// the process, and after a Sync the loss of power.
+func (s *Spool) Write(ctx context.Context, events []*vigil.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	frame, err := appendEvents(make([]byte, frameHead, 1024), events)
+	if err != nil {
+		return err
+	}
+	_, err = s.append(ctx, frame, kindEvents, func(number uint64, at journal.Position, size int64) {
+		s.queue(record{number, kindEvents, frame[frameHead:], at, size})
+	}, true)
+	return err
+}
+
+// queue puts a record where sendLoop finds it. The caller holds mu.
+func (s *Spool) queue(r record) {
+	s.last = r.number
+	if s.cur.cold || s.hotSize+int64(len(r.body)) > s.c.MaxMemory && len(s.hot) > 0 {
+		s.cur.cold = true // it is on disk
+	} else {
+		s.hot = append(s.hot, r)
+		s.hotSize += int64(len(r.body))
+	}
+	signal(s.wake)
+}
+
+// append writes a frame, whose head it fills in, and calls taken while it holds
+// mu. Frames that are not bounded are taken however much is waiting.
+func (s *Spool) append(ctx context.Context, frame []byte, kind byte, taken func(uint64, journal.Position, int64), bounded bool) (uint64, error) {
+	for {
+		s.mu.Lock()
+		if s.err != nil {
+			defer s.mu.Unlock()
+			return 0, s.err
+		}
+		if bounded && s.bytes >= s.c.MaxBytes {
+			room := s.room
+			s.mu.Unlock()
+			select {
+			case <-room:
+				continue
+			case <-ctx.Done():
+				return 0, errRoom
+			}
+		}
+		number, at, size, err := s.put(frame, kind)
+		if err == nil {
+			s.bytes += size
+			taken(number, at, size)
+			s.mu.Unlock()
+			signal(s.dirty)
+			return number, nil
+		}
+		s.mu.Unlock()
+		if !journal.IsFull(err) {
+			return 0, err
+		}
+		select {
+		case <-time.After(fullPause):
+		case <-ctx.Done():
+			return 0, fmt.Errorf("write spool: %w", err)
+		}
+	}
+}
+
+// put writes one frame under the next number. The caller holds mu. An error
+// that is no full disk ends the spool.
+func (s *Spool) put(frame []byte, kind byte) (uint64, journal.Position, int64, error) {
+	frame[0] = kind
+	binary.LittleEndian.PutUint64(frame[1:], s.number+1)
+	at, err := s.cur.j.Write(frame)
+	if err != nil {
+		if !journal.IsFull(err) {
+			s.fail(fmt.Errorf("write spool: %w", err))
+		}
+		return 0, at, 0, err
+	}
+	s.number++
+	return s.number, at, diskSize(len(frame)), nil
+}
+
+// diskSize is about what a frame takes in a journal.
+func diskSize(n int) int64 { return (int64(n) + 72 + 4095) &^ 4095 }
+
+// fail makes err the answer to everything. The caller holds mu.
+func (s *Spool) fail(err error) {
+	if s.err == nil {
+		s.err = err
+		s.c.Log.Error("the spool takes nothing more until it is opened again", "err", err)
+		s.announceRoom()
+		s.announceStable(s.stable)
+	}
+}
+
+// announceStable says that frames up to number are synced. The caller holds mu.
+func (s *Spool) announceStable(number uint64) {
+	s.stable = max(s.stable, number)
+	close(s.synced)
+	s.synced = make(chan struct{})
+}
+
+// Sync returns when the frame of that number, and all before it, are on stable
+// storage.
+func (s *Spool) Sync(ctx context.Context, number uint64) error {
+	for {
+		s.mu.Lock()
+		stable, synced, err := s.stable >= number, s.synced, s.err
+		s.mu.Unlock()
+		switch {
+		case stable:
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-synced:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// syncLoop syncs as long as there is something to sync: the next one starts
+// when the last one ends.
+func (s *Spool) syncLoop(ctx context.Context) {
+	for {
+		select {
+		case <-s.dirty:
+		case <-ctx.Done():
+			return
+		}
+		s.syncOnce()
+	}
+}
+
+func (s *Spool) syncOnce() {
+	s.rolling.Lock()
+	defer s.rolling.Unlock()
+	s.mu.Lock()
+	number, j := s.number, s.cur.j
+	done := s.stable >= number || s.err != nil
+	s.mu.Unlock()
+	if done {
+		return
+	}
+	err := j.Sync()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.fail(fmt.Errorf("sync spool: %w", err))
+		return
+	}
+	s.announceStable(number)
+}

@@ -1,0 +1,264 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+
+	"vigil/internal/journal"
+)
+
+// volumeFile is the size of a journal's files. They are used again, so there are
+// two or three while the Writer keeps up.
+const volumeFile = 32 << 20
+
+func (s *Spool) options() journal.Options {
+	return journal.Options{StoreID: [16]byte([]byte("vigil/spool/v1\x00\x00")), FileSize: volumeFile, Log: s.c.Log}
+}
+
+// open locks the directory, looks through the volumes that are there, and
+// begins a new one.
+func (s *Spool) open() error {
+	if err := os.MkdirAll(s.c.Dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(s.c.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return fmt.Errorf("lock %s: another process has this spool: %w", s.c.Dir, err)
+	}
+	s.lock = f
+	names, err := os.ReadDir(s.c.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		n, err := strconv.ParseUint(e.Name(), 16, 64)
+		if err == nil && e.IsDir() && len(e.Name()) == 8 {
+			s.old = append(s.old, &volume{n: n, dir: filepath.Join(s.c.Dir, e.Name()), cold: true})
+			s.nextVol = max(s.nextVol, n)
+		}
+	}
+	slices.SortFunc(s.old, func(a, b *volume) int { return int(int64(a.n) - int64(b.n)) })
+	if err := s.survey(); err != nil {
+		return err
+	}
+	if s.cur, err = s.newVolume(); err != nil {
+		return err
+	}
+	return s.interrupted()
+}
+
+// newVolume begins the next journal.
+func (s *Spool) newVolume() (*volume, error) {
+	s.nextVol++
+	v := &volume{n: s.nextVol, dir: filepath.Join(s.c.Dir, fmt.Sprintf("%08x", s.nextVol))}
+	j, err := journal.Open(v.dir, s.options())
+	if err != nil {
+		return nil, err
+	}
+	if err := j.Replay(func(journal.Position, []byte) error { return nil }); err != nil {
+		j.Close()
+		return nil, err
+	}
+	if err := syncDir(s.c.Dir); err != nil {
+		j.Close()
+		return nil, err
+	}
+	v.j = j
+	return v, nil
+}
+
+// survey reads every frame once: what is taken already, what was about to be
+// sent, what never ended, and how much there is.
+func (s *Spool) survey() error {
+	type size struct {
+		number uint64
+		bytes  int64
+	}
+	var sizes []size
+	for _, v := range s.old {
+		err := s.read(v, func(f frame, n int64) error {
+			s.number = max(s.number, f.number)
+			switch f.kind {
+			case kindBegin:
+				s.begun[f.number] = &began{record: slices.Clone(f.body)}
+			case kindEnd:
+				delete(s.begun, f.begun)
+				sizes = append(sizes, size{f.number, n})
+			case kindEvents:
+				sizes = append(sizes, size{f.number, n})
+			case kindPlan:
+				if s.plan == nil || f.upTo >= s.plan.upTo {
+					f.body = slices.Clone(f.body)
+					s.plan = &f
+				}
+			case kindAck:
+				s.acked = max(s.acked, f.number)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	sent := s.acked
+	if s.plan != nil && s.plan.upTo <= s.acked {
+		s.plan = nil
+	} else if s.plan != nil {
+		sent = s.plan.upTo
+	}
+	for _, z := range sizes {
+		if s.last = max(s.last, z.number); z.number > sent {
+			s.bytes += z.bytes
+		}
+	}
+	return nil
+}
+
+// read gives the frames of a volume that is not being written to yield.
+func (s *Spool) read(v *volume, yield func(f frame, size int64) error) error {
+	j, err := journal.Open(v.dir, s.options())
+	if err != nil {
+		return err
+	}
+	err = j.Replay(func(_ journal.Position, b []byte) error {
+		f, err := parseFrame(b)
+		if err != nil {
+			return err
+		}
+		return yield(f, diskSize(len(b)))
+	})
+	if journal.IsFull(err) {
+		err = nil // every frame was given
+	}
+	if cerr := j.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// interrupted ends the records that a process began and did not end. They come
+// after everything that ended.
+func (s *Spool) interrupted() error {
+	begun := s.begun
+	s.begun = map[uint64]*began{}
+	var numbers []uint64
+	for n := range begun {
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	for _, n := range numbers {
+		rec := begun[n].record
+		f := make([]byte, frameHead, frameHead+8+len(rec))
+		f = append(appendNumber(f, n), rec...)
+		number, at, size, err := s.put(f, kindEnd)
+		if err != nil {
+			return err
+		}
+		s.bytes += size
+		s.queue(record{number, kindEnd, rec, at, size})
+	}
+	if len(numbers) > 0 {
+		s.c.Log.Warn("requests were under way when the process ended; they are recorded as such", "requests", len(numbers))
+		signal(s.dirty)
+	}
+	return nil
+}
+
+// roll begins a new volume, so that the one that was written so far can be read.
+func (s *Spool) roll() error {
+	s.rolling.Lock()
+	defer s.rolling.Unlock()
+	next, err := s.newVolume()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.cur
+	before := map[uint64]journal.Position{}
+	for n, b := range s.begun {
+		before[n] = b.at
+	}
+	s.cur = next
+	if err := s.carry(func(*began) bool { return true }); err != nil {
+		s.cur = old
+		for n, b := range s.begun {
+			b.at = before[n]
+		}
+		if !journal.IsFull(err) {
+			s.fail(fmt.Errorf("change volume: %w", err))
+		}
+		return errors.Join(err, next.j.Close(), s.remove(next))
+	}
+	if err := old.j.Close(); err != nil {
+		s.fail(fmt.Errorf("sync spool: %w", err))
+		return err
+	}
+	if err := next.j.Sync(); err != nil {
+		s.fail(fmt.Errorf("sync spool: %w", err))
+		return err
+	}
+	old.j = nil
+	s.old = append(s.old, old)
+	s.announceStable(s.number)
+	return nil
+}
+
+// carry writes records that began and that move wants moved to the end of the
+// current volume, under the number that they have. The caller holds mu.
+func (s *Spool) carry(move func(*began) bool) error {
+	for n, b := range s.begun {
+		if !move(b) {
+			continue
+		}
+		f := append(appendHead(make([]byte, 0, frameHead+len(b.record)), kindBegin, n), b.record...)
+		at, err := s.cur.j.Write(f)
+		if err != nil {
+			return err
+		}
+		b.at = at
+	}
+	return nil
+}
+
+// remove deletes a volume that is not needed any more.
+func (s *Spool) remove(v *volume) error {
+	if err := os.RemoveAll(v.dir); err != nil {
+		return err
+	}
+	return syncDir(s.c.Dir)
+}
+
+func (s *Spool) closeFiles() error {
+	var err error
+	if s.cur != nil && s.cur.j != nil {
+		err = s.cur.j.Close()
+	}
+	if s.lock != nil {
+		if cerr := s.lock.Close(); err == nil {
+			err = cerr
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("close spool: %w", err)
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
