@@ -33,6 +33,7 @@ var architecture = map[string]string{
 	"internal/store/segfile":     "",
 	"internal/store/segment":     ". internal/query internal/ledger internal/journal internal/store internal/store/segfile internal/jsonb",
 	"internal/store/postgres":    ". internal/query internal/ledger internal/store internal/jsonb",
+	"internal/spool":             ". internal/journal",
 	"internal/web":               ".",
 	"internal/auth":              ". internal/web",
 	"internal/postgrest/grammar": "internal/query",
