@@ -40,7 +40,9 @@ type Statement struct {
 const maxArgs = 65535
 
 // SQL is a [Query] for PostgreSQL. It answers as a [Program] does, in a database
-// with encoding UTF-8 and a session with time zone UTC, whatever its collation.
+// with encoding UTF-8 and a session with time zone UTC. Its collation does not
+// count but for the order of jsonb, which has no other, and for the folding of
+// case in text searches.
 type SQL struct {
 	program *Program
 	query   *Query
