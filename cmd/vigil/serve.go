@@ -29,11 +29,16 @@ type serveCmd struct {
 	settings
 	Listen string `help:"Address of the API." placeholder:"HOST:PORT"`
 	Admin  string `help:"Address of /live, /ready and /metrics; off for none." placeholder:"HOST:PORT"`
+
+	BaseURL    string `name:"base-url" help:"URL of the server as clients see it." placeholder:"URL"`
+	SigningKey string `name:"signing-key" help:"File with the key that signs checkpoints; made where there is none." placeholder:"FILE"`
 }
 
 // Run serves until ctx ends.
 func (c *serveCmd) Run(ctx context.Context, std *stdio) error {
-	cfg, err := c.load(std, map[string]string{"listen": c.Listen, "admin": c.Admin})
+	cfg, err := c.load(std, map[string]string{
+		"listen": c.Listen, "admin": c.Admin, "base-url": c.BaseURL, "signing-key": c.SigningKey,
+	})
 	if err != nil {
 		return err
 	}
