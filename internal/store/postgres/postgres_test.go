@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"testing"
 
 	"vigil/internal/pgtest"
@@ -71,5 +70,3 @@ func connect(t testing.TB, url string) *postgres.Store {
 	})
 	return s
 }
-
-var _ = context.Background
