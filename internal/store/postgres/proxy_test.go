@@ -1,0 +1,129 @@
+package postgres_test
+
+import (
+	"bytes"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// proxy stands between a store and its server, and cuts the connection on which
+// the store writes when it is told to.
+type proxy struct {
+	to string
+
+	mu    sync.Mutex
+	armed bool
+	left  int  // messages that still pass
+	reply bool // answers are counted, and not what is sent
+	cuts  int
+	shut  bool // no connection is let through
+	open  map[net.Conn]bool
+}
+
+// newProxy returns a proxy and the address of the database through it.
+func newProxy(t testing.TB, to string) (*proxy, string) {
+	t.Helper()
+	u, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{to: u.Host, open: map[net.Conn]bool{}}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c)
+		}
+	}()
+	u.Host = l.Addr().String()
+	return p, u.String()
+}
+
+// arm has the proxy cut the connection instead of passing on the message after
+// n others: of the answers, or of what is sent.
+func (p *proxy) arm(n int, reply bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed, p.left, p.reply = true, n, reply
+}
+
+// refuse ends all connections and takes no others, or takes them again.
+func (p *proxy) refuse(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shut = yes
+	for c := range p.open {
+		_ = c.Close()
+	}
+}
+
+// enter notes a connection, and reports whether it may go on.
+func (p *proxy) enter(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open[c] = true
+	return !p.shut
+}
+
+// disarm lets everything pass, and returns how many connections have been cut.
+func (p *proxy) disarm() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed = false
+	return p.cuts
+}
+
+// passes reports whether a message may pass.
+func (p *proxy) passes(reply bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.armed || p.reply != reply {
+		return true
+	}
+	if p.left > 0 {
+		p.left--
+		return true
+	}
+	p.armed = false
+	p.cuts++
+	return false
+}
+
+func (p *proxy) serve(client net.Conn) {
+	server, err := net.Dial("tcp", p.to)
+	if err != nil || !p.enter(client) {
+		_ = client.Close()
+		return
+	}
+	var writes atomic.Bool // the connection has asked for the row's lock
+	var once sync.Once
+	end := func() { once.Do(func() { _ = client.Close(); _ = server.Close() }) }
+	forward := func(to, from net.Conn, reply bool) {
+		defer end()
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := from.Read(buf)
+			if !reply && bytes.Contains(buf[:n], []byte("for update")) {
+				writes.Store(true)
+			}
+			if err != nil || writes.Load() && !p.passes(reply) {
+				return
+			}
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go forward(server, client, false)
+	forward(client, server, true)
+}
