@@ -32,6 +32,22 @@ func Tables() []string {
 	return []string{TableEvents, TableAuditEvents, TableExchanges, TableLogs, TableSystem, TableQuarantine}
 }
 
+// FormatOf returns the format of documents that come to a table as JSON without
+// a word about what they are.
+func FormatOf(table string) Format {
+	switch table {
+	case TableAuditEvents:
+		return FormatFHIRR4
+	case TableExchanges:
+		return FormatExchange
+	case TableLogs:
+		return FormatAidbox
+	case TableSystem:
+		return FormatSystem
+	}
+	return FormatLogserver
+}
+
 // An Event is one audit document with what Vigil knows about it.
 //
 // The maker of an Event fills the first group of fields; a store fills the

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"unicode/utf8"
 
+	"vigil"
 	"vigil/internal/jsonb"
 	"vigil/internal/transfer"
 	"vigil/internal/web"
@@ -39,7 +40,7 @@ func (c *importCmd) Run(ctx context.Context, std *stdio) (err error) {
 	defer func() { err = errors.Join(err, f.close()) }()
 	var target transfer.Target = &transfer.Remote{Client: f.client, Base: f.base, Token: f.token, Table: c.Table}
 	if f.store != nil {
-		target = &transfer.Local{Store: f.store, Table: c.Table, Format: transfer.FormatOf(c.Table), Sender: sender()}
+		target = &transfer.Local{Store: f.store, Table: c.Table, Format: vigil.FormatOf(c.Table), Sender: sender()}
 	}
 	refused := int64(0)
 	for _, name := range c.Files {

@@ -241,44 +241,11 @@ func nearest(s string, names []string) string {
 		if longest == 0 || longest > 64 {
 			continue
 		}
-		if alike := 1 - float64(distance(s, name))/float64(longest); alike >= score {
+		if alike := 1 - float64(query.Distance(s, name))/float64(longest); alike >= score {
 			best, score = name, alike
 		}
 	}
 	return best
-}
-
-// distance returns the number of letters to add, drop or change (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost = 1 + min(before, row[j], row[j+1])
-			}
-			before, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
-}
-
-// tableFormat is the format that documents posted to a table have.
-func tableFormat(table string) vigil.Format {
-	switch table {
-	case vigil.TableAuditEvents:
-		return vigil.FormatFHIRR4
-	case vigil.TableExchanges:
-		return vigil.FormatExchange
-	case vigil.TableLogs:
-		return vigil.FormatAidbox
-	}
-	return vigil.FormatLogserver
 }
 
 // ownTable reports whether only Vigil itself writes to a table: what stands

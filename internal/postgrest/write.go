@@ -134,7 +134,7 @@ func (h *handler) batch(r *http.Request, p *auth.Principal, in *insertion, body 
 	if peer == "" {
 		peer, _, _ = net.SplitHostPort(r.RemoteAddr)
 	}
-	sender, format := p.Sender("http", peer), tableFormat(in.table.Table)
+	sender, format := p.Sender("http", peer), vigil.FormatOf(in.table.Table)
 	docs := make([]byte, 0, size)
 	events := make([]vigil.Event, len(rows))
 	b.Events = make([]*vigil.Event, len(rows))

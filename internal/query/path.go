@@ -118,7 +118,7 @@ func (s *Schema) noColumn(name string) error {
 	const tooFar = 4
 	best, first, second := tooFar, -1, -1
 	for i := range s.Columns {
-		d := distance(s.Columns[i].Name, name)
+		d := Distance(s.Columns[i].Name, name)
 		switch {
 		case d > len(name)/2:
 		case d < best:
@@ -141,8 +141,9 @@ func (s *Schema) noColumn(name string) error {
 	return e
 }
 
-// distance is Levenshtein's, over bytes.
-func distance(a, b string) int {
+// Distance returns how many bytes are to be added, dropped or changed to make b
+// of a (Levenshtein), for hints at what a wrong name may have meant.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

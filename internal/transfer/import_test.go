@@ -57,7 +57,7 @@ func file(n int) string {
 }
 
 func local(s store.Store) *transfer.Local {
-	return &transfer.Local{Store: s, Table: "events", Format: transfer.FormatOf("events"), Sender: &vigil.Sender{Listener: "import"}}
+	return &transfer.Local{Store: s, Table: "events", Format: vigil.FormatOf("events"), Sender: &vigil.Sender{Listener: "import"}}
 }
 
 func TestImportLocal(t *testing.T) {

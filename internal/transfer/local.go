@@ -18,21 +18,6 @@ type Local struct {
 
 var _ Target = (*Local)(nil)
 
-// FormatOf returns the format that the documents of a built-in table have.
-func FormatOf(table string) vigil.Format {
-	switch table {
-	case vigil.TableAuditEvents:
-		return vigil.FormatFHIRR4
-	case vigil.TableExchanges:
-		return vigil.FormatExchange
-	case vigil.TableLogs:
-		return vigil.FormatAidbox
-	case vigil.TableSystem:
-		return vigil.FormatSystem
-	}
-	return vigil.FormatLogserver
-}
-
 // Append implements [Target].
 func (l *Local) Append(ctx context.Context, key string, records []Record) (merged bool, err error) {
 	events := make([]vigil.Event, len(records))
