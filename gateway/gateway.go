@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -111,6 +112,7 @@ type Gateway struct {
 	users  userCache
 	used   atomic.Int64 // bytes of copies
 	lost   gap
+	active inFlight
 
 	refused atomic.Int64
 }
@@ -120,6 +122,41 @@ type gap struct {
 	mu    sync.Mutex
 	n     int64
 	since time.Time
+}
+
+// inFlight counts exchanges that have not ended.
+type inFlight struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n falls to 0; nil: nobody waits
+}
+
+func (f *inFlight) add(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n += n; f.n == 0 && f.idle != nil {
+		close(f.idle)
+		f.idle = nil
+	}
+}
+
+func (f *inFlight) wait(ctx context.Context) error {
+	f.mu.Lock()
+	if f.n == 0 {
+		f.mu.Unlock()
+		return nil
+	}
+	if f.idle == nil {
+		f.idle = make(chan struct{})
+	}
+	idle := f.idle
+	f.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for requests under way: %w", ctx.Err())
+	}
 }
 
 var (
@@ -161,14 +198,16 @@ func New(c Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Close waits until every record that waits in memory has become events and the
-// Writer has them, or until ctx ends. A Spool is not closed.
+// Close waits until the requests under way have ended, WebSockets too, and every
+// record that waits in memory is with the Writer, or until ctx ends. It is called
+// when no new requests come. A Spool is not closed.
 func (g *Gateway) Close(ctx context.Context) error {
+	err := g.active.wait(ctx)
 	g.recordGap()
 	if g.memory != nil {
-		return g.memory.close(ctx)
+		err = errors.Join(err, g.memory.close(ctx))
 	}
-	return nil
+	return err
 }
 
 // Stats counts what did not go as usual since the start.

@@ -19,6 +19,8 @@ func (g *Gateway) wrap(next http.Handler, base string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{g: g, r: r, mode: g.mode(r), begun: g.c.Now()}
 		x.w = response{ResponseWriter: w, x: x, declared: -1, copy: bodyCopy{g: g}}
+		g.active.add(1)
+		defer g.active.add(-1)
 		x.request(base)
 		if err := x.start(); err != nil {
 			g.refused.Add(1)

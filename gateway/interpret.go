@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"fmt"
 	"mime"
 	"slices"
@@ -25,7 +24,7 @@ func (r *Reader) interpret(c *capture) *vigil.Exchange {
 	in.req = in.read("request", c.reqBody, c.contentType, c.contentEncoding, c.reqCut, c.reqUnread, r.maxDecoded)
 	in.resp = in.read("response", c.respBody, c.respType, c.respCoding, c.respCut, c.respUnread, r.maxDecoded)
 	in.run()
-	if t.searches() {
+	if x.Search != nil {
 		r.pages.link(x, in.resp)
 	}
 	return x
@@ -56,9 +55,9 @@ func (c *capture) exchange() *vigil.Exchange {
 		x.Headers[h[0]] = h[1]
 	}
 	if len(c.audit) > 0 {
-		if err := json.Unmarshal(c.audit, &x.Audit); err != nil {
-			x.Audit = nil
-			x.Notes = append(x.Notes, "X-Audit is no JSON object")
+		var err error
+		if x.Audit, err = readAudit(c.audit); err != nil {
+			x.Notes = append(x.Notes, "X-Audit is not recorded: "+err.Error())
 		}
 	}
 	return x

@@ -132,18 +132,40 @@ func (m *memory) write(ctx context.Context, records [][]byte) bool {
 		size += int64(len(rec))
 		made, err := m.reader.Events(rec)
 		if err != nil {
-			m.log.Error("a record became no event", "err", err)
-			continue
+			m.log.Error("a record became no event; it goes to quarantine", "err", err)
+			made = []*vigil.Event{quarantined("record", rec, err)}
 		}
 		events = append(events, made...)
 	}
+	if !m.give(ctx, events) {
+		return false
+	}
+	m.mu.Lock()
+	m.bytes -= size
+	close(m.room)
+	m.room = make(chan struct{})
+	m.mu.Unlock()
+	return true
+}
+
+// give tries until the Writer has the events. What it refuses for good is halved
+// until one event is left, and that goes to quarantine.
+func (m *memory) give(ctx context.Context, events []*vigil.Event) bool {
 	for pause := 50 * time.Millisecond; len(events) > 0; pause = min(2*pause, 10*time.Second) {
 		err := m.w.Write(ctx, events)
 		m.mu.Lock()
 		m.err = err
 		m.mu.Unlock()
-		if err == nil {
-			break
+		switch {
+		case err == nil:
+			return true
+		case refusedForGood(err) && len(events) > 1:
+			half := len(events) / 2
+			return m.give(ctx, events[:half]) && m.give(ctx, events[half:])
+		case refusedForGood(err) && events[0].Table != vigil.TableQuarantine:
+			m.log.Error("an event is refused for good; it goes to quarantine", "table", events[0].Table, "err", err)
+			events = []*vigil.Event{quarantined(events[0].Table, events[0].Doc, err)}
+			continue
 		}
 		m.log.Warn("events are not taken; they are kept and tried again", "events", len(events), "err", err)
 		select {
@@ -152,12 +174,25 @@ func (m *memory) write(ctx context.Context, records [][]byte) bool {
 			return false
 		}
 	}
-	m.mu.Lock()
-	m.bytes -= size
-	close(m.room)
-	m.room = make(chan struct{})
-	m.mu.Unlock()
 	return true
+}
+
+// refusedForGood reports whether another attempt would end the same.
+func refusedForGood(err error) bool {
+	switch vigil.KindOf(err) {
+	case vigil.Invalid, vigil.TooLarge, vigil.Unprocessable, vigil.Conflict, vigil.Unsupported:
+		return true
+	}
+	return false
+}
+
+// quarantined wraps what could not become an event, or what was refused.
+func quarantined(table string, doc []byte, reason error) *vigil.Event {
+	b, err := document(map[string]any{"reason": reason.Error(), "for": table, "bytes": doc})
+	if err != nil {
+		b = []byte(`{"reason":"unknown"}`) // strings and bytes can always be written
+	}
+	return &vigil.Event{Table: vigil.TableQuarantine, Format: vigil.FormatSystem, Doc: b, Sender: sender(nil)}
 }
 
 func (m *memory) close(ctx context.Context) error {

@@ -74,8 +74,8 @@ func (g *Gateway) Proxy(c ProxyConfig) (http.Handler, error) {
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.Method == http.MethodConnect:
-			refuse(w, http.StatusMethodNotAllowed, "CONNECT is not for a FHIR server.")
+		case r.Method == http.MethodConnect || r.Method == "PRI": // PRI begins a connection of HTTP/2
+			refuse(w, http.StatusMethodNotAllowed, r.Method+" is not for a FHIR server.")
 		case len(r.Header["Authorization"]) > 1:
 			refuse(w, http.StatusBadRequest, "There is more than one Authorization header.")
 		case hidesHeader(r.Header):

@@ -57,9 +57,10 @@ func (r *Reader) Events(record []byte) ([]*vigil.Event, error) {
 	return r.events(r.interpret(c))
 }
 
-// ExchangeEvent is the event that x is kept as.
+// ExchangeEvent is the event that x is kept as. Its document is JSON that every
+// store takes, whatever the caller or the server had in their strings.
 func ExchangeEvent(x *vigil.Exchange) (*vigil.Event, error) {
-	doc, err := json.Marshal(x)
+	doc, err := document(x)
 	if err != nil {
 		return nil, fmt.Errorf("write exchange: %w", err)
 	}

@@ -28,8 +28,6 @@ type response struct {
 	location, etag, contentType, coding, requestID string
 }
 
-var errUnrecorded = errors.New("the answer is held back, because it cannot be recorded")
-
 // Unwrap is for [http.ResponseController].
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 

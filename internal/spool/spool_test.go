@@ -25,7 +25,6 @@ type keeper struct {
 	lie    bool // take the batch, and say that it was not taken
 	refuse func(*vigil.Event) error
 	calls  int
-	wrote  chan struct{}
 }
 
 var errDown = errors.New("down")
