@@ -20,14 +20,7 @@ const shared = "../../../../shared/data/fhir/"
 // alone) and of testdata that match a pattern such as examples/*/*.json.
 func examples(t testing.TB, pattern string) []string {
 	t.Helper()
-	own, err := filepath.Glob("testdata/" + pattern)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pack, err := filepath.Glob(shared + pattern)
-	if err != nil {
-		t.Fatal(err)
-	}
+	own, pack := glob(t, "testdata/"+pattern), glob(t, shared+pattern)
 	if len(pack) == 0 {
 		t.Logf("%s: not here; only testdata is used", shared)
 	}
@@ -35,6 +28,15 @@ func examples(t testing.TB, pattern string) []string {
 		t.Fatalf("no file matches %s", pattern)
 	}
 	return append(own, pack...)
+}
+
+func glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 func read(t testing.TB, path string) []byte {

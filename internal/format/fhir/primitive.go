@@ -1,7 +1,6 @@
 package fhir
 
 import (
-	"encoding/base64"
 	"strconv"
 	"strings"
 	"time"
@@ -155,14 +154,9 @@ func isBase64(s string, v Version) bool {
 	return n > 0 && pad <= 2 && (n+pad)%4 == 0
 }
 
-// decodeBase64 returns what isBase64 accepted.
-func decodeBase64(s string) ([]byte, error) {
-	return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), ""))
-}
-
 func integerProblem(s string, low int64, problem string) string {
 	n, err := strconv.ParseInt(s, 10, 32)
-	return unless(err == nil && n >= low && s[0] != '+' && s != "-0", problem)
+	return unless(err == nil && n >= low && strconv.FormatInt(n, 10) == s, problem)
 }
 
 // digits2 reads two digits at i, -1 where there are none.
@@ -244,9 +238,7 @@ func isInstant(s string, v Version) bool {
 func bounds(s string) (low, end time.Time, ok bool) {
 	if len(s) > 10 {
 		layout := time.RFC3339Nano
-		if strings.Contains(s, ":60") {
-			s = strings.Replace(s, ":60", ":59", 1)
-		}
+		s = strings.Replace(s, ":60", ":59", 1) // a leap second, which time.Parse refuses
 		t, err := time.Parse(layout, s)
 		return t, t.Add(time.Nanosecond), err == nil
 	}

@@ -479,10 +479,14 @@ var schemaR4 = schema{version: R4, anything: 61, types: []typeDef{
 		{name: "extension", max: many, typ: 8}, // Extension
 	}},
 	61: {name: "Resource", resource: true, open: true, elems: []element{
-		{name: "id", max: 1, typ: 7},             // id
-		{name: "meta", max: 1, typ: 58},          // Meta
-		{name: "implicitRules", max: 1, typ: 10}, // uri
-		{name: "language", max: 1, typ: 14},      // code
+		{name: "id", max: 1, typ: 7},                   // id
+		{name: "meta", max: 1, typ: 58},                // Meta
+		{name: "implicitRules", max: 1, typ: 10},       // uri
+		{name: "language", max: 1, typ: 14},            // code
+		{name: "text", max: 1, typ: 59},                // Narrative
+		{name: "contained", max: many, typ: 61},        // Resource
+		{name: "extension", max: many, typ: 8},         // Extension
+		{name: "modifierExtension", max: many, typ: 8}, // Extension
 	}},
 	62: {name: "Bundle", resource: true, elems: []element{
 		{name: "id", max: 1, typ: 7},                                  // id

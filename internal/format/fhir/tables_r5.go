@@ -522,10 +522,14 @@ var schemaR5 = schema{version: R5, anything: 65, types: []typeDef{
 		{name: "extension", max: many, typ: 8}, // Extension
 	}},
 	65: {name: "Resource", resource: true, open: true, elems: []element{
-		{name: "id", max: 1, typ: 7},             // id
-		{name: "meta", max: 1, typ: 62},          // Meta
-		{name: "implicitRules", max: 1, typ: 10}, // uri
-		{name: "language", max: 1, typ: 14},      // code
+		{name: "id", max: 1, typ: 7},                   // id
+		{name: "meta", max: 1, typ: 62},                // Meta
+		{name: "implicitRules", max: 1, typ: 10},       // uri
+		{name: "language", max: 1, typ: 14},            // code
+		{name: "text", max: 1, typ: 63},                // Narrative
+		{name: "contained", max: many, typ: 65},        // Resource
+		{name: "extension", max: many, typ: 8},         // Extension
+		{name: "modifierExtension", max: many, typ: 8}, // Extension
 	}},
 	66: {name: "Bundle", resource: true, elems: []element{
 		{name: "id", max: 1, typ: 7},                                  // id

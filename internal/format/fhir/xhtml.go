@@ -136,14 +136,32 @@ func (s *xmlScanner) readDiv() (string, error) {
 }
 
 // divMarkup returns the text of a narrative as it may stand in XML: references
-// to HTML's entities become characters. ok is false where it is no XHTML.
-func divMarkup(div string) (string, bool) {
+// to HTML's entities become characters, and the namespace is declared. ok is
+// false where it is no XHTML.
+func divMarkup(div string) (markup string, ok bool) {
 	if strings.Contains(div, "&") {
 		div = resolveHTML(div)
 	}
 	s := xmlScanner{src: strings.TrimSpace(div)}
-	if !s.at("<div") || s.check() != nil || s.div(divVisitor{}) != nil || s.pos < len(s.src) {
+	if s.check() != nil || !s.at("<div") {
 		return "", false
+	}
+	first, namespace, foreign := true, "", false
+	err := s.div(divVisitor{tag: func(name string, attrs []xmlAttr) {
+		foreign = foreign || strings.Contains(name, ":") || first && name != "div"
+		for _, a := range attrs {
+			if a.name == "xmlns" && first {
+				namespace = a.value
+			}
+			foreign = foreign || strings.Contains(a.name, ":") && a.name != "xml:lang"
+		}
+		first = false
+	}})
+	if err != nil || foreign || s.pos < len(s.src) || namespace != "" && namespace != nsXHTML {
+		return "", false
+	}
+	if namespace == "" {
+		return `<div xmlns="` + nsXHTML + `"` + strings.TrimPrefix(s.src, "<div"), true
 	}
 	return s.src, true
 }

@@ -50,27 +50,9 @@ func (p *xmlParser) node(name string, kind Kind, value string) (*Node, error) {
 	return n, nil
 }
 
-// open reads a start tag of FHIR's namespace and declares its namespaces.
-func (p *xmlParser) open(depth int) (raw, local string, empty bool, err error) {
-	if depth > p.limits.Depth {
-		return "", "", false, p.errorf("nested deeper than is allowed")
-	}
-	if raw, empty, err = p.startTag(); err != nil {
-		return "", "", false, err
-	}
-	if err = p.declare(depth); err != nil {
-		return "", "", false, err
-	}
-	uri, local, err := p.resolve(raw)
-	if err == nil && uri != nsFHIR {
-		err = p.errorf("an element that is not of FHIR's namespace")
-	}
-	return raw, local, empty, err
-}
-
 // resource reads the element of a resource, such as <AuditEvent>, into n.
 func (p *xmlParser) resource(n *Node, depth int) error {
-	raw, local, empty, err := p.open(depth)
+	raw, local, empty, _, err := p.start(nil, depth)
 	if err != nil {
 		return err
 	}
@@ -81,11 +63,11 @@ func (p *xmlParser) resource(n *Node, depth int) error {
 // element reads an element that is a child of one of type t onto the stack.
 func (p *xmlParser) element(t *typeDef, last int, depth int) (int, error) {
 	start := p.pos
-	raw, local, empty, err := p.peekDiv(t, depth)
+	raw, local, empty, div, err := p.start(t, depth)
 	if err != nil {
 		return last, err
 	}
-	if local == "div" {
+	if div {
 		p.pos = start
 		n, err := p.node("div", String, "")
 		if err == nil {
@@ -132,26 +114,24 @@ func (p *xmlParser) element(t *typeDef, last int, depth int) (int, error) {
 	return last, p.content(n, raw, empty, under, depth, extra)
 }
 
-// peekDiv reads a start tag; of XHTML only a div is allowed, and that in a Narrative.
-func (p *xmlParser) peekDiv(t *typeDef, depth int) (raw, local string, empty bool, err error) {
+// start reads the start tag of a child of an element of type t; of XHTML only a
+// div is allowed, and that in a Narrative.
+func (p *xmlParser) start(t *typeDef, depth int) (raw, local string, empty, div bool, err error) {
 	if depth > p.limits.Depth {
-		return "", "", false, p.errorf("nested deeper than is allowed")
+		return "", "", false, false, p.errorf("nested deeper than is allowed")
 	}
 	if raw, empty, err = p.startTag(); err != nil {
-		return "", "", false, err
+		return "", "", false, false, err
 	}
 	if err = p.declare(depth); err != nil {
-		return "", "", false, err
+		return "", "", false, false, err
 	}
 	uri, local, err := p.resolve(raw)
-	if err != nil {
-		return "", "", false, err
-	}
-	div := uri == nsXHTML && local == "div" && t != nil && t.name == "Narrative"
-	if !div && (uri != nsFHIR || local == "div") {
+	div = uri == nsXHTML && local == "div" && t != nil && t.name == "Narrative"
+	if err == nil && !div && uri != nsFHIR {
 		err = p.errorf("an element that is not of FHIR's namespace")
 	}
-	return raw, local, empty, err
+	return raw, local, empty, div, err
 }
 
 // primitive is the kind of a value; one that its format does not allow stays a string.

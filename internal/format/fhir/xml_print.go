@@ -18,17 +18,16 @@ func AppendXML(dst []byte, n *Node, v Version) []byte {
 type xmlPrinter struct{ schema *schema }
 
 func (p xmlPrinter) resource(dst []byte, n *Node, ns string) []byte {
-	if !isName(n.Resource) {
-		return dst
+	name := n.Resource
+	if !isName(name) {
+		name = "Resource" // the type is missing, or no word
 	}
 	dst = append(dst, '<')
-	dst = append(dst, n.Resource...)
+	dst = append(dst, name...)
 	dst = append(dst, ns...)
 	dst = append(dst, '>')
-	dst = p.children(dst, n, p.schema.resource(n.Resource), true)
-	dst = append(dst, "</"...)
-	dst = append(dst, n.Resource...)
-	return append(dst, '>')
+	dst = p.children(dst, n, p.schema.resource(name), true)
+	return appendEnd(dst, name)
 }
 
 // children prints the children of n in the order of its type.
@@ -99,7 +98,8 @@ func (p xmlPrinter) element(dst []byte, n *Node, e *element) []byte {
 	}
 	dst = append(dst, '<')
 	dst = append(dst, n.Name...)
-	if n.Resource != "" {
+	container := e != nil && e.typ == p.schema.anything
+	if n.Resource != "" || container && n.Kind == Object {
 		dst = append(dst, '>')
 		dst = p.resource(dst, n, "")
 		return appendEnd(dst, n.Name)

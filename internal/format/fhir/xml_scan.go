@@ -101,18 +101,18 @@ func (s *xmlScanner) comment() error {
 }
 
 func (s *xmlScanner) instruction() error {
-	end := strings.Index(s.src[s.pos:], "?>")
+	end := strings.Index(s.src[s.pos+2:], "?>")
 	if end < 0 {
 		return s.errorf("an instruction without end")
 	}
-	target := s.src[s.pos+2 : s.pos+end]
+	target := s.src[s.pos+2 : s.pos+2+end]
 	if len(target) >= 3 && strings.EqualFold(target[:3], "xml") && (len(target) == 3 || isSpace(target[3])) {
 		return s.errorf("an XML declaration that is not at the start")
 	}
 	if target == "" || !nameStart(target[0]) {
 		return s.errorf("an instruction without name")
 	}
-	s.pos += end + 2
+	s.pos += 2 + end + 2
 	return nil
 }
 

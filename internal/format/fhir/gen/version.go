@@ -55,6 +55,7 @@ func loadVersion(id, dir, extra string, s *sets) (*version, error) {
 			v.defs[d.Type] = &d
 		}
 	}
+	v.defs["Resource"] = anyResource(v.defs["DomainResource"])
 	for _, t := range parseExtra(extra) {
 		v.complete(t)
 		v.types[t.name] = t
@@ -70,6 +71,22 @@ func loadVersion(id, dir, extra string, s *sets) (*version, error) {
 		}
 	}
 	return v, nil
+}
+
+// anyResource is the definition for resources that have none here: what most
+// resources have in common.
+func anyResource(domain *definition) *definition {
+	d := *domain
+	d.Type = "Resource"
+	d.Snapshot.Element = slices.Clone(d.Snapshot.Element)
+	for i := range d.Snapshot.Element {
+		e := &d.Snapshot.Element[i]
+		e.Path = "Resource" + strings.TrimPrefix(e.Path, "DomainResource")
+		if e.Path == "Resource" {
+			e.Constraint = nil
+		}
+	}
+	return &d
 }
 
 // complete puts what every element and resource has before the listed elements.
