@@ -42,8 +42,8 @@ func (v *validator) inResource(n *Node, t *typeDef) {
 
 // object checks the children of n, which is of type t, and the rules of t.
 func (v *validator) object(n *Node, t *typeDef) {
-	if len(n.Children) == 0 && n.Kind == Object {
-		v.report("invariant", "", "ele-1", "must not be empty: an element has a value or children")
+	if n.Kind == Object && onlyID(n) {
+		v.report("invariant", "", "ele-1", emptyText)
 	}
 	var seen [2]uint64 // elements by their place in t; those beyond 128 are never required
 	last := 0
@@ -65,6 +65,14 @@ func (v *validator) object(n *Node, t *typeDef) {
 	for _, r := range t.rules {
 		v.check(r, n)
 	}
+}
+
+const emptyText = "must not be empty: an element has a value, or children other than an id"
+
+// onlyID reports whether n has no children but an id (ele-1). A resource may be
+// as empty as its type allows.
+func onlyID(n *Node) bool {
+	return n.Resource == "" && !slices.ContainsFunc(n.Children, func(c *Node) bool { return c.Name != "id" })
 }
 
 // required reports elements that are missing, and choices that are there twice.
@@ -230,8 +238,8 @@ func (v *validator) nested(n *Node, t *typeDef) {
 func (v *validator) primitive(n *Node, e *element, t *typeDef) {
 	switch want := t.format.kind(); {
 	case n.Kind == Absent:
-		if len(n.Children) == 0 {
-			v.report("invariant", "", "ele-1", "must not be empty: an element has a value or children")
+		if onlyID(n) {
+			v.report("invariant", "", "ele-1", emptyText)
 		}
 	case n.Kind == Object:
 		v.report("structure", "", "", "must be "+article(want)+", not an object")
