@@ -84,8 +84,14 @@ func (in *interpreter) read(which string, body []byte, contentType, coding strin
 		return nil
 	}
 	body, more, err := decode(body, coding, limit)
-	if err != nil && !(cut && len(body) > 0) {
-		note("is not read: %v", err)
+	if err != nil {
+		if !cut || len(body) == 0 {
+			note("is not read: %v", err)
+		}
+		cut = true
+	}
+	if len(body) == 0 {
+		return nil
 	}
 	if more {
 		note("is read to %d bytes only", limit)
@@ -205,7 +211,7 @@ func (in *interpreter) single() {
 	if x.Version == "" && x.Status > 0 && x.Status < 400 && x.Interaction != "" {
 		x.Version = etagVersion(in.c.etag)
 	}
-	if x.Key != "" && x.Type == "Patient" {
+	if x.Type == "Patient" && isID(x.Key) {
 		x.Patients = appendNew(x.Patients, "Patient/"+x.Key)
 	}
 }

@@ -191,7 +191,7 @@ func (c *capture) list(field byte) *[]string {
 	return nil
 }
 
-// number is where the numeric fields are.
+// numbers returns the numeric fields; 0 is left out.
 func (c *capture) numbers() [8]struct {
 	field byte
 	n     int64
@@ -200,15 +200,23 @@ func (c *capture) numbers() [8]struct {
 		field byte
 		n     int64
 	}{
-		{fieldStart, c.start.UnixNano()},
+		{fieldStart, nanos(c.start)},
 		{fieldDuration, int64(c.duration)},
 		{fieldFlags, c.flags()},
 		{fieldStatus, int64(c.status)},
 		{fieldReqBytes, c.reqBytes},
 		{fieldRespBytes, c.respBytes},
 		{fieldGapLost, c.gapLost},
-		{fieldGapUntil, c.gapUntil.UnixNano()},
+		{fieldGapUntil, nanos(c.gapUntil)},
 	}
+}
+
+// nanos is 0 for no time, for which UnixNano has no meaning.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
 }
 
 func (c *capture) flags() int64 {
