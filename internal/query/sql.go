@@ -16,8 +16,8 @@ type SQLTable struct {
 	ID string
 	// From returns what follows FROM in a statement that uses these columns.
 	From func(used []bool) string
-	// Short says that there is an index over the texts at this path that are
-	// shorter than [ShortText] bytes; nil is none.
+	// Short says that there is an index over the first [ShortText] characters of
+	// the text at this path; nil is none.
 	Short func(Path) bool
 	// Key returns a condition that holds for every row whose list column has the
 	// value, and that an index serves: an expression with one %s for the parameter,
@@ -25,8 +25,9 @@ type SQLTable struct {
 	Key func(column int, value string) (expr, typ, arg string, ok bool)
 }
 
-// ShortText is the length of the texts that indexes have no place for.
-const ShortText = 2000
+// ShortText is how many characters of a text indexes have: no more than 2.7 kB
+// has a place in one.
+const ShortText = 500
 
 // Statement is an SQL statement with its parameters. Every value and every JSON
 // key of the question is a parameter, given as text with its type left to the

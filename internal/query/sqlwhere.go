@@ -2,8 +2,10 @@ package query
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // where writes the condition, with its keyword; empty for none.
@@ -78,12 +80,24 @@ func (w *sqlWriter) test(t *Test) (string, error) {
 	if r.any {
 		return w.anyElement(&r, t)
 	}
-	x, err := w.compare(w.path(&r), r.typ, t)
-	if err != nil || t.Op != Eq || t.Quant != QuantNone || len(t.Value) >= ShortText || w.table.Short == nil || !w.table.Short(t.Path) {
-		return x, err
+	x := w.path(&r)
+	if w.short(t) {
+		x = "left(" + x + ", " + strconv.Itoa(ShortText) + ")"
 	}
-	// What equals a short text is short: the same answer, null included.
-	return "(" + x + " and octet_length(" + w.path(&r) + ") < " + strconv.Itoa(ShortText) + ")", nil
+	return w.compare(x, r.typ, t)
+}
+
+// short reports whether a comparison may as well look at the beginnings of the
+// texts, which an index has: what equals a shorter text is as short itself.
+func (w *sqlWriter) short(t *Test) bool {
+	if w.table.Short == nil || t.Op != Eq && t.Op != In || t.Quant != QuantNone || !w.table.Short(t.Path) {
+		return false
+	}
+	list := t.List
+	if t.Op == Eq {
+		list = []string{t.Value}
+	}
+	return !slices.ContainsFunc(list, func(s string) bool { return utf8.RuneCountInString(s) >= ShortText })
 }
 
 // anyElement writes a comparison with the elements of a list. Equality is

@@ -120,8 +120,8 @@ func (s *Store) catchUp(ctx context.Context, row *treeRow) error {
 	switch {
 	case row.size < q.Next:
 		return s.fail(fmt.Errorf("the log in the database has %d entries, and had %d: an older state of it was put back", row.size, q.Next))
-	case row.epoch != q.Epoch:
-		return s.fail(fmt.Errorf("the log in the database is in epoch %d, this server is in %d: it has been recovered, restart", row.epoch, q.Epoch))
+	case row.epoch != q.stored:
+		return s.fail(fmt.Errorf("the log in the database is in epoch %d, this server is in %d: it has been recovered, restart", row.epoch, q.stored))
 	case row.size == q.Next:
 		if _, root := s.tree.Head(); string(root[:]) != string(row.root) {
 			return s.fail(fmt.Errorf("the log in the database has another root at %d than here", row.size))

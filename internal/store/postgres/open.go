@@ -233,7 +233,7 @@ func (s *Store) loadLog(ctx context.Context) error {
 		return err
 	}
 	defer s.endTurn(ctx)
-	s.epoch, q.Epoch = row.epoch, row.epoch
+	s.epoch, q.Epoch, q.stored = row.epoch, row.epoch, row.epoch
 	s.tiles = &tiles{pool: s.pool}
 	s.tree = ledger.NewLog(store.Origin(s.cfg, s.id, row.epoch), s.tiles)
 	q.Next = row.size &^ (tileWidth - 1)

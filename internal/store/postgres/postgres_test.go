@@ -1,6 +1,10 @@
 package postgres_test
 
 import (
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
 	"testing"
 
 	"vigil/internal/pgtest"
@@ -14,11 +18,42 @@ type at map[store.Store]string
 
 func (a at) open(t testing.TB, c store.Config) store.Store {
 	t.Helper()
-	url := pgtest.Postgres(t)
-	if err := postgres.Migrate(t.Context(), url, c, postgres.Grants{}); err != nil {
+	return a.connect(t, migrated(t), c)
+}
+
+// template is a database that has been migrated, for others to be copied from:
+// that is many times faster.
+var template struct {
+	sync.Mutex
+	url    string
+	copies int
+}
+
+// migrated returns a database with the suite's tables, without events.
+func migrated(t testing.TB) string {
+	t.Helper()
+	template.Lock()
+	defer template.Unlock()
+	if template.url == "" {
+		url := pgtest.Postgres(t)
+		if err := postgres.Migrate(t.Context(), url, storetest.Config(nil), postgres.Grants{}); err != nil {
+			t.Fatal(err)
+		}
+		template.url = url
+	}
+	u, err := url.Parse(template.url)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return a.connect(t, url, c)
+	template.copies++
+	from := strings.TrimPrefix(u.Path, "/")
+	name := fmt.Sprintf("%s_%d", from, template.copies)
+	u.Path = "/postgres"
+	if err := pgtest.Exec(t.Context(), u.String(), "create database "+name+" template "+from); err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
 }
 
 func (a at) connect(t testing.TB, url string, c store.Config) store.Store {
@@ -49,11 +84,7 @@ func TestSuite(t *testing.T) {
 // open returns an empty store with the suite's tables, and where it is.
 func open(t testing.TB) (*postgres.Store, string) {
 	t.Helper()
-	url := pgtest.Postgres(t)
-	c := storetest.Config(nil)
-	if err := postgres.Migrate(t.Context(), url, c, postgres.Grants{}); err != nil {
-		t.Fatal(err)
-	}
+	url := migrated(t)
 	return connect(t, url), url
 }
 

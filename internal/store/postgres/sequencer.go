@@ -26,6 +26,7 @@ const (
 type sequencer struct {
 	store.Sequence
 	conn    *pgx.Conn // nil: to be connected
+	stored  int       // epoch that the database is in: the last one until a new one's first commit
 	rows    []int64   // of each table, with those of the group that is being written
 	mapping int64     // that all facts are by, where uniform
 	uniform bool
@@ -213,7 +214,7 @@ func (s *Store) takeBack(before int64) {
 // whoever sees it grow finds the rows.
 func (s *Store) settle(before int64, took time.Duration) {
 	q := &s.seq
-	q.uniform, q.mapping = s.mappingAfter(before) != nil, s.mapping
+	q.uniform, q.mapping, q.stored = s.mappingAfter(before) != nil, s.mapping, q.Epoch
 	if len(q.known)+len(q.fresh) > maxKnown {
 		clear(q.known)
 	}

@@ -152,8 +152,8 @@ func TestIndexes(t *testing.T) {
 		where query.Test
 		index string
 	}{
-		{query.Test{Path: query.Path{Column: "event", Steps: []query.Step{{Key: "subject", Text: true}}}, Op: query.Eq, Value: "Patient/17"}, "_expr"},
-		{query.Test{Path: query.Path{Column: "event", Steps: []query.Step{{Key: "source"}, {Key: "type", Text: true}}}, Op: query.Eq, Value: "t17"}, "_expr"},
+		{query.Test{Path: query.Path{Column: "event", Steps: []query.Step{{Key: "subject", Text: true}}}, Op: query.Eq, Value: "Patient/17"}, "_left_idx"},
+		{query.Test{Path: query.Path{Column: "event", Steps: []query.Step{{Key: "source"}, {Key: "type", Text: true}}}, Op: query.Eq, Value: "t17"}, "_left_idx"},
 		{query.Test{Path: query.Path{Column: "event", Steps: []query.Step{{Key: "tags"}}}, Op: query.Cs, Value: `["a17"]`}, "_expr"},
 		{query.Test{Path: query.Path{Column: "_patient"}, Op: query.Eq, Value: "Patient/17"}, "__keys_idx"},
 		{query.Test{Path: query.Path{Column: "_agent"}, Op: query.Eq, Value: "u17"}, "__keys_idx"},

@@ -1,0 +1,92 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+
+	"vigil"
+	"vigil/internal/ledger"
+	"vigil/internal/query"
+	"vigil/internal/store"
+	"vigil/internal/store/postgres"
+	"vigil/internal/store/storetest"
+)
+
+// TestRecover puts an older state of the database back, and goes on from it.
+func TestRecover(t *testing.T) {
+	o := postgres.Options{URL: migrated(t), Guard: t.TempDir()}
+	openIt := func() *postgres.Store {
+		t.Helper()
+		s, err := postgres.Open(t.Context(), o, storetest.Config(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	shut := func(s *postgres.Store) {
+		t.Helper()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openIt()
+	write(t, s, numbered(vigil.TableEvents, 0, 300))
+	size, root := s.Log().Published()
+	state := ledger.GuardState{StoreID: s.StoreID(), Epoch: 1, Size: size, Root: root, LastIDs: s.LastIDs()}
+	if err := s.Guard().Save(state); err != nil {
+		t.Fatal(err)
+	}
+	shut(s)
+	if _, err := postgres.Recover(t.Context(), o, storetest.Config(nil), "no reason"); err == nil {
+		t.Error("a store that is in order was recovered")
+	}
+	s = openIt() // what was signed is there
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	state.Size, state.LastIDs[vigil.TableEvents], state.Checkpoint = 320, 320, []byte("what was signed")
+	if err := s.Guard().Save(state); err != nil { // as if 20 more had been, before the backup came back
+		t.Fatal(err)
+	}
+	shut(s)
+
+	s = openIt()
+	if vigil.KindOf(s.Err()) != vigil.Unavailable {
+		t.Errorf("a store that was put back says %v", s.Err())
+	}
+	if err := s.Write(t.Context(), numbered(vigil.TableEvents, 0, 1)); vigil.KindOf(err) != vigil.Unavailable {
+		t.Errorf("append to a store that was put back: %v", err)
+	}
+	if n, err := s.Count(t.Context(), &query.Query{Table: vigil.TableEvents, Limit: -1}); err != nil || n != 300 {
+		t.Errorf("reading a store that was put back: %d, %v", n, err)
+	}
+	shut(s)
+
+	epoch, err := postgres.Recover(t.Context(), o, storetest.Config(nil), "the disk was lost")
+	if err != nil || epoch != 2 {
+		t.Fatalf("epoch %d, %v", epoch, err)
+	}
+	s = openIt()
+	defer shut(s)
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	events := numbered(vigil.TableEvents, 0, 1)
+	write(t, s, events)
+	if e := events[0]; e.ID != 321 || e.Index != 301 || e.Epoch != 2 {
+		t.Errorf("the first event has id %d, place %d, epoch %d", e.ID, e.Index, e.Epoch)
+	}
+	if got := s.Log().Origin(); got != store.Origin(storetest.Config(nil), [16]byte{}, 2) {
+		t.Errorf("the log is called %s", got)
+	}
+	for e, err := range s.Entries(t.Context(), 300) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Table != vigil.TableSystem || !strings.Contains(string(e.Doc), `"the disk was lost"`) || !strings.Contains(string(e.Doc), "what was signed") {
+			t.Errorf("the epoch begins with %s", e.Doc)
+		}
+		break
+	}
+	storetest.CheckRoot(t, s)
+}
