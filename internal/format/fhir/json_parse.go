@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -37,23 +38,29 @@ func (e *SyntaxError) Error() string {
 
 // Parse reads a resource in either notation, told by its first character.
 func Parse(doc []byte, v Version, l Limits) (*Node, error) {
-	for _, c := range doc {
-		switch c {
-		case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF:
-		case '<':
-			return ParseXML(doc, v, l)
-		default:
-			return ParseJSON(doc, l)
-		}
+	if isXML(doc) {
+		return ParseXML(doc, v, l)
 	}
-	return nil, &SyntaxError{len(doc), "the document is empty"}
+	return ParseJSON(doc, l)
+}
+
+// isXML reports whether the first character is a <.
+func isXML(doc []byte) bool {
+	doc = bytes.TrimLeft(bytes.TrimPrefix(doc, []byte("\uFEFF")), " \t\r\n")
+	return len(doc) > 0 && doc[0] == '<'
 }
 
 // ParseJSON reads one resource of any version. doc may be changed afterwards.
 // Errors are *SyntaxError: no JSON (RFC 8259), no object with a resourceType, a
 // member twice, or more than the limits allow.
 func ParseJSON(doc []byte, l Limits) (*Node, error) {
-	p := jsonParser{src: string(doc), limits: l.orDefault()}
+	return parseJSON(doc, l, nil)
+}
+
+// parseJSON hands the entries of a Bundle to each, if there is one, instead of
+// keeping them.
+func parseJSON(doc []byte, l Limits, each func(*Node) error) (*Node, error) {
+	p := jsonParser{src: string(doc), limits: l.orDefault(), each: each}
 	p.arena.expect(len(doc) / 24)
 	p.space()
 	if p.pos == len(p.src) || p.src[p.pos] != '{' {
@@ -80,6 +87,7 @@ type jsonParser struct {
 	nodes  int
 	arena  arena
 	stack  []*Node // children of the objects being read
+	each   func(entry *Node) error
 }
 
 func (p *jsonParser) errorf(reason string) error { return &SyntaxError{p.pos, reason} }
@@ -261,6 +269,11 @@ func (p *jsonParser) array(name string, depth int) error {
 			n.Kind, n.Value = Raw, p.src[start:p.pos]
 		default:
 			err = p.value(n, depth)
+		}
+		if err == nil && p.each != nil && depth == 2 && name == "entry" {
+			p.stack = p.stack[:len(p.stack)-1]
+			p.nodes, p.arena = 0, arena{size: p.arena.size}
+			err = p.each(n)
 		}
 		if err != nil {
 			return err

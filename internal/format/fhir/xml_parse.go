@@ -5,7 +5,13 @@ package fhir
 // Errors are *SyntaxError: no XML, a document type, another namespace, text
 // where FHIR has none, or more than the limits allow. Comments are not kept.
 func ParseXML(doc []byte, v Version, l Limits) (*Node, error) {
-	p := xmlParser{xmlScanner: xmlScanner{src: string(doc)}, limits: l.orDefault(), schema: schemaOf(v)}
+	return parseXML(doc, v, l, nil)
+}
+
+// parseXML hands the entries of a Bundle to each, if there is one, instead of
+// keeping them.
+func parseXML(doc []byte, v Version, l Limits, each func(*Node) error) (*Node, error) {
+	p := xmlParser{xmlScanner: xmlScanner{src: string(doc)}, limits: l.orDefault(), schema: schemaOf(v), each: each}
 	p.arena.expect(len(doc) / 40)
 	if err := p.check(); err != nil {
 		return nil, err
@@ -39,6 +45,7 @@ type xmlParser struct {
 	nodes  int
 	arena  arena
 	stack  []*Node
+	each   func(entry *Node) error
 }
 
 func (p *xmlParser) node(name string, kind Kind, value string) (*Node, error) {
@@ -215,6 +222,13 @@ func (p *xmlParser) content(n *Node, raw string, empty bool, t *typeDef, depth i
 		var err error
 		if last, err = p.element(t, last, depth+1); err != nil {
 			return err
+		}
+		if n := p.stack[len(p.stack)-1]; p.each != nil && depth == 1 && n.Name == "entry" {
+			p.stack = p.stack[:len(p.stack)-1]
+			p.nodes, p.arena = 0, arena{size: p.arena.size}
+			if err := p.each(n); err != nil {
+				return err
+			}
 		}
 	}
 	p.leave(depth)
