@@ -63,9 +63,11 @@ func (b *Bodies) Read(w http.ResponseWriter, r *http.Request) (body []byte, rele
 	if err != nil {
 		return nil, none, err
 	}
+	// What a client only announces takes no share of the bound: a large buffer
+	// is had when so much has come that a small one is full.
 	size := int64(firstBuffer)
 	if !zipped {
-		size = max(size, r.ContentLength+1) // one more, to see the end
+		size = max(size, min(r.ContentLength+1, smallBuffer)) // one more, to see the end
 	}
 	buf := b.get(size)
 	if buf == nil {
@@ -139,19 +141,15 @@ func busy() error {
 	return &vigil.Error{Kind: vigil.Unavailable, Message: "Too many request bodies are being read", RetryAfter: time.Second}
 }
 
-// get returns a buffer of at least n bytes, nil where too many are held.
+// get returns a small buffer of at least n bytes, nil where too many are held.
 func (b *Bodies) get(n int64) *buffer {
-	pool := &b.small
-	if n > smallBuffer {
-		pool = &b.large
-	}
-	f, _ := pool.Get().(*buffer)
+	f, _ := b.small.Get().(*buffer)
 	if f == nil {
 		f = &buffer{of: b}
 	}
 	f.held = 0
 	if !f.hold(max(n, int64(cap(f.b)))) {
-		pool.Put(f)
+		b.small.Put(f)
 		return nil
 	}
 	if int64(cap(f.b)) < n {
@@ -160,9 +158,14 @@ func (b *Bodies) get(n int64) *buffer {
 	return f
 }
 
-// hold counts n more bytes, or reports that they are too many.
+// hold counts n more bytes, or reports that they are too many. Small bodies may
+// go an eighth over the bound, so that a few large ones do not shut out the rest.
 func (f *buffer) hold(n int64) bool {
-	if f.of.held.Add(n) > f.of.limits.InFlight {
+	bound := f.of.limits.InFlight
+	if f.held+n <= smallBuffer {
+		bound += bound / 8
+	}
+	if f.of.held.Add(n) > bound {
 		f.of.held.Add(-n)
 		return false
 	}
@@ -183,12 +186,31 @@ func (f *buffer) release() {
 	}
 }
 
-// grow makes room for n bytes in all.
+// grow makes room for n bytes in all, in a large buffer that was used before
+// where there is one.
 func (f *buffer) grow(n int64) bool {
-	if !f.hold(n - int64(cap(f.b))) {
+	pooled, _ := f.of.large.Get().(*buffer)
+	if pooled != nil && int64(cap(pooled.b)) < n {
+		f.of.large.Put(pooled)
+		pooled = nil
+	}
+	if pooled == nil {
+		pooled = &buffer{of: f.of}
+	}
+	if !f.hold(max(n, int64(cap(pooled.b))) - int64(cap(f.b))) {
+		if pooled.b != nil {
+			f.of.large.Put(pooled)
+		}
 		return false
 	}
-	f.b = append(make([]byte, 0, n), f.b...)
+	if pooled.b == nil {
+		pooled.b = make([]byte, 0, n)
+	}
+	old := f.b
+	f.b = append(pooled.b[:0], old...)
+	if c := cap(old); c >= firstBuffer && c <= smallBuffer {
+		f.of.small.Put(&buffer{of: f.of, b: old[:0]})
+	}
 	return true
 }
 
@@ -199,7 +221,7 @@ func (f *buffer) fill(src io.Reader) error {
 			if int64(len(f.b)) > f.of.limits.Body {
 				return errBig
 			}
-			if !f.grow(min(2*int64(cap(f.b)), f.of.limits.Body+1)) {
+			if !f.grow(min(4*int64(cap(f.b)), f.of.limits.Body+1)) {
 				return errBusy
 			}
 		}

@@ -310,3 +310,38 @@ func BenchmarkRead(b *testing.B) {
 		release()
 	}
 }
+
+// TestAnnouncedLengths shows that lengths which are only announced take no share
+// of the bound from others: a few slow clients do not stop all the rest.
+func TestAnnouncedLengths(t *testing.T) {
+	b := NewBodies(Limits{Body: 1 << 20, InFlight: 2 << 20})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, release, err := b.Read(w, r)
+		defer release()
+		if err != nil {
+			w.WriteHeader(Status(err))
+		}
+	}))
+	defer srv.Close()
+	for range 30 {
+		c, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048000\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for b.Held() < 30*firstBuffer { // until every one of them is being read
+		runtime.Gosched()
+	}
+	resp, err := http.Post(srv.URL, "application/json", strings.NewReader(`{"event": 1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("a small body is answered %d while others only announce large ones", resp.StatusCode)
+	}
+}
