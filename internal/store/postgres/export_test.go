@@ -11,7 +11,7 @@ import (
 // scans where there is another way, as in a large table.
 func Explain(ctx context.Context, s *Store, q *query.Query) (string, error) {
 	sql, _, err := s.translate(q)
-	if err != nil {
+	if err != nil || sql == nil {
 		return "", err
 	}
 	st, _, err := sql.Rows()

@@ -126,6 +126,7 @@ func (s *Store) catchUp(ctx context.Context, row *treeRow) error {
 		if _, root := s.tree.Head(); string(root[:]) != string(row.root) {
 			return s.fail(fmt.Errorf("the log in the database has another root at %d than here", row.size))
 		}
+		s.takeMapping(row)
 		return nil
 	}
 	if err := s.extend(ctx, row); err != nil {
@@ -170,10 +171,18 @@ func (s *Store) takeTables(row *treeRow) error {
 		q.Last[i], q.rows[i] = max(q.Last[i], st.Last), st.Rows
 	}
 	q.Next = row.size
+	s.takeMapping(row)
+	return nil
+}
+
+// takeMapping takes over by which mapping the facts are: they are looked at only
+// where all are by ours.
+func (s *Store) takeMapping(row *treeRow) {
+	q := &s.seq
 	if q.uniform = row.mapping != nil; q.uniform {
 		q.mapping = *row.mapping
 	}
-	return nil
+	s.facts.Store(row.size == 0 || q.uniform && q.mapping == s.mapping)
 }
 
 // readHashes returns the leaf hashes of a range of the log: those of full tiles

@@ -84,17 +84,23 @@ func newTable(name, facts string) *table {
 
 // add adds one event to the group.
 func (t *table) add(e *vigil.Event, salt []byte, r *row, mapping int64) {
-	var sender, source, occurred any
+	var sender, source any
 	if r.sender.body != "" {
 		sender = r.sender.id
 	}
 	if e.SourceID != 0 {
 		source = e.SourceID
 	}
+	t.eventArgs = append(t.eventArgs, e.ID, r.event, e.Index, [16]byte(e.UID), e.Received, string(e.Format), sender, source, e.Epoch, salt, r.raw)
+	t.addFacts(e, r, mapping)
+}
+
+// addFacts adds the facts of one event.
+func (t *table) addFacts(e *vigil.Event, r *row, mapping int64) {
+	var occurred any
 	if at := r.facts.Occurred; !at.IsZero() {
 		occurred = at
 	}
-	t.eventArgs = append(t.eventArgs, e.ID, r.event, e.Index, [16]byte(e.UID), e.Received, string(e.Format), sender, source, e.Epoch, salt, r.raw)
 	t.factArgs = append(t.factArgs, e.ID, e.Received, mapping, r.keys, occurred)
 	for f, values := range r.facts.Values {
 		switch {

@@ -252,9 +252,6 @@ func (s *Store) loadLog(ctx context.Context) error {
 		return fmt.Errorf("the tiles in the database do not give the root of its log at %d", row.size)
 	}
 	s.show()
-	if row.size == 0 {
-		s.facts.Store(true) // there are none
-	}
 	return nil
 }
 

@@ -221,6 +221,7 @@ func (s *Store) settle(before int64, took time.Duration) {
 	for id := range q.fresh {
 		q.known[id] = true
 	}
+	s.facts.Store(q.uniform)
 	s.metrics.commit(s, q.Next-before, took)
 	s.show()
 }
@@ -231,7 +232,6 @@ func (s *Store) show() {
 	s.mu.Lock()
 	copy(s.last, q.Last)
 	s.mu.Unlock()
-	s.facts.Store(q.uniform && q.mapping == s.mapping)
 	s.tree.Publish(q.Next)
 	s.growth.Set(q.Next)
 }

@@ -202,6 +202,25 @@ func TestMapping(t *testing.T) {
 	again := connect(t, url)
 	count(again, "read", 2)
 	count(again, "READ", 0)
+	again.Close()
+
+	uses := func() bool {
+		plan, err := postgres.Explain(t.Context(), other, &query.Query{Table: vigil.TableEvents, Where: query.Test{Path: query.Path{Column: "_action"}, Op: query.Eq, Value: "READ"}, Limit: -1})
+		return err == nil && strings.Contains(plan, "_facts_events")
+	}
+	if uses() {
+		t.Error("facts of several mappings are looked at")
+	}
+	if n, err := postgres.Reindex(t.Context(), url, c); err != nil || n != 1 {
+		t.Errorf("facts were made anew for %d events, %v; want 1", n, err)
+	}
+	until(t, uses) // the server is told
+	count(other, "READ", 2)
+	count(other, "read", 0)
+	write(t, other, []*vigil.Event{{Table: vigil.TableEvents, Format: vigil.FormatLogserver, Doc: []byte(`{"action":"read"}`)}})
+	if count(other, "READ", 3); !uses() {
+		t.Error("facts are not looked at after a commit")
+	}
 }
 
 // upper is another mapping than the suite's.
