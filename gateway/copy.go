@@ -24,24 +24,47 @@ func (c *bodyCopy) write(p []byte) {
 	if room := c.g.c.MaxBody - len(c.b); len(p) > room {
 		p, c.cut = p[:max(room, 0)], true
 	}
-	if need := len(c.b) + len(p); need > cap(c.b) {
-		size := min(max(2*cap(c.b), need, firstCopy), max(c.g.c.MaxBody, need))
-		if !c.g.take(int64(size - cap(c.b))) {
-			c.cut = true
-			return
-		}
-		grown := make([]byte, len(c.b), size)
-		copy(grown, c.b)
-		c.b = grown
+	if need := len(c.b) + len(p); need > cap(c.b) && !c.grow(need) {
+		c.cut = true
+		return
 	}
 	c.b = append(c.b, p...)
+}
+
+// grow makes room for need bytes, where there is memory for them.
+func (c *bodyCopy) grow(need int) bool {
+	size := min(max(2*cap(c.b), need, firstCopy), max(c.g.c.MaxBody, need))
+	if !c.g.take(int64(size - cap(c.b))) {
+		return false
+	}
+	var grown []byte
+	if size == firstCopy {
+		if p, ok := c.g.copies.Get().(*[]byte); ok {
+			grown = (*p)[:0]
+		}
+	}
+	if grown == nil {
+		grown = make([]byte, 0, size)
+	}
+	old := c.b
+	c.b = append(grown, old...)
+	c.g.recycle(old)
+	return true
 }
 
 // drop gives the memory back.
 func (c *bodyCopy) drop() {
 	c.g.used.Add(-int64(cap(c.b)))
+	c.g.recycle(c.b)
 	c.b = nil
 	c.cut = true
+}
+
+// recycle keeps memory of the usual size for other copies.
+func (g *Gateway) recycle(b []byte) {
+	if cap(b) == firstCopy {
+		g.copies.Put(&b)
+	}
 }
 
 // take reserves n bytes for copies.

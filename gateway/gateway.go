@@ -111,6 +111,7 @@ type Gateway struct {
 	memory *memory // nil with a Spool
 	users  userCache
 	used   atomic.Int64 // bytes of copies
+	copies sync.Pool    // *[]byte of firstCopy bytes
 	lost   gap
 	active inFlight
 

@@ -41,25 +41,35 @@ func (s *Spool) full(b *batch) bool {
 	return len(b.events) >= s.c.BatchEvents || b.bytes >= s.c.BatchBytes
 }
 
+// sendEvery is the least time between two batches that are not full: a batch
+// costs a sync here and a commit where it goes, whatever its size.
+const sendEvery = 20 * time.Millisecond
+
 // sendLoop sends what waits: what was being sent when the last process ended,
 // the old volumes, what is in memory, and so on.
 func (s *Spool) sendLoop(ctx context.Context) {
 	if s.plan != nil && !s.resend(ctx) {
 		return
 	}
+	var began time.Time
 	for ctx.Err() == nil {
 		s.mu.Lock()
+		full := len(s.hot)
 		var v *volume
 		if len(s.old) > 0 {
 			v = s.old[0]
 		}
-		idle, cold := len(s.hot) == 0, s.cur.cold
+		idle, cold := full == 0, s.cur.cold
 		s.mu.Unlock()
 		var err error
 		switch {
 		case v != nil:
 			err = s.drain(ctx, v)
 		case !idle:
+			if d := sendEvery - time.Since(began); d > 0 && full < s.c.BatchEvents {
+				wait(ctx, d, s.enough)
+			}
+			began = time.Now()
 			err = s.sendHot(ctx)
 		case cold:
 			err = s.roll()
@@ -193,8 +203,8 @@ func (s *Spool) events(kind byte, body []byte) []*vigil.Event {
 // deliver writes the batch to the journal with its key, and sends it.
 func (s *Spool) deliver(ctx context.Context, b *batch) error {
 	key := fmt.Sprintf("%s-%x", s.session, b.upTo)
-	f := binary.LittleEndian.AppendUint64(make([]byte, frameHead, 64+b.bytes), b.upTo)
-	f, err := appendEvents(appendField(f, key), b.events)
+	plan := binary.LittleEndian.AppendUint64(make([]byte, 0, 64+b.bytes+b.bytes/8), b.upTo)
+	plan, err := appendEvents(appendField(plan, key), b.events)
 	if err != nil {
 		return err
 	}
@@ -203,7 +213,7 @@ func (s *Spool) deliver(ctx context.Context, b *batch) error {
 		defer s.mu.Unlock()
 		return s.err
 	}
-	number, _, _, err := s.put(f, kindPlan)
+	number, _, _, err := s.put(kindPlan, 0, plan)
 	s.mu.Unlock()
 	switch {
 	case err == nil:
@@ -343,5 +353,3 @@ func (s *Spool) release() error {
 	}
 	return nil
 }
-
-func appendNumber(b []byte, n uint64) []byte { return binary.LittleEndian.AppendUint64(b, n) }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,9 @@ type Spool struct {
 	lock    *os.File
 	wake    chan struct{} // has one element when there may be something to send
 	dirty   chan struct{} // has one element when there may be something to sync
+	urgent  chan struct{} // has one element when somebody waits for a sync
+	enough  chan struct{} // has one element when a batch may be full
+	waiting atomic.Int64  // who wait for a sync
 	stop    context.CancelFunc
 	ctx     context.Context
 	done    sync.WaitGroup
@@ -63,6 +67,7 @@ type Spool struct {
 	cur     *volume
 	old     []*volume // in order; drained before what is in memory
 	nextVol uint64
+	buf     []byte
 	number  uint64 // of the last frame
 	last    uint64 // of the last record that ended
 	acked   uint64 // records up to this number are taken
@@ -133,6 +138,7 @@ func Open(c Config) (*Spool, error) {
 	}
 	s := &Spool{
 		c: c, wake: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
+		urgent: make(chan struct{}, 1), enough: make(chan struct{}, 1),
 		begun: map[uint64]*began{}, room: make(chan struct{}), synced: make(chan struct{}),
 	}
 	var id [8]byte

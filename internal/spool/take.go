@@ -20,8 +20,7 @@ func (s *Spool) Begin(ctx context.Context, rec []byte) (uint64, error) {
 	if s.c.Events == nil {
 		return 0, errNoEvents
 	}
-	frame := append(make([]byte, frameHead, frameHead+len(rec)), rec...)
-	return s.append(ctx, frame, kindBegin, func(number uint64, at journal.Position, size int64) {
+	return s.append(ctx, kindBegin, 0, rec, func(number uint64, at journal.Position, size int64) {
 		s.begun[number] = &began{record: rec, at: at, size: size}
 	}, true)
 }
@@ -33,10 +32,7 @@ func (s *Spool) End(ctx context.Context, begun uint64, rec []byte) (uint64, erro
 	if s.c.Events == nil {
 		return 0, errNoEvents
 	}
-	frame := make([]byte, frameHead, frameHead+8+len(rec))
-	frame = binary.LittleEndian.AppendUint64(frame, begun)
-	frame = append(frame, rec...)
-	return s.append(ctx, frame, kindEnd, func(number uint64, at journal.Position, size int64) {
+	return s.append(ctx, kindEnd, begun, rec, func(number uint64, at journal.Position, size int64) {
 		if b := s.begun[begun]; b != nil {
 			s.bytes -= b.size
 			delete(s.begun, begun)
@@ -53,12 +49,12 @@ func (s *Spool) Write(ctx context.Context, events []*vigil.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	frame, err := appendEvents(make([]byte, frameHead, 1024), events)
+	body, err := appendEvents(nil, events)
 	if err != nil {
 		return err
 	}
-	_, err = s.append(ctx, frame, kindEvents, func(number uint64, at journal.Position, size int64) {
-		s.queue(record{number, kindEvents, frame[frameHead:], at, size})
+	_, err = s.append(ctx, kindEvents, 0, body, func(number uint64, at journal.Position, size int64) {
+		s.queue(record{number, kindEvents, body, at, size})
 	}, true)
 	return err
 }
@@ -72,12 +68,14 @@ func (s *Spool) queue(r record) {
 		s.hot = append(s.hot, r)
 		s.hotSize += int64(len(r.body))
 	}
-	signal(s.wake)
+	if signal(s.wake); len(s.hot) == s.c.BatchEvents || s.cur.cold {
+		signal(s.enough)
+	}
 }
 
-// append writes a frame, whose head it fills in, and calls taken while it holds
-// mu. Frames that are not bounded are taken however much is waiting.
-func (s *Spool) append(ctx context.Context, frame []byte, kind byte, taken func(uint64, journal.Position, int64), bounded bool) (uint64, error) {
+// append writes a frame and calls taken while it holds mu. Frames that are not
+// bounded are taken however much is waiting.
+func (s *Spool) append(ctx context.Context, kind byte, begun uint64, body []byte, taken func(uint64, journal.Position, int64), bounded bool) (uint64, error) {
 	for {
 		s.mu.Lock()
 		if s.err != nil {
@@ -94,7 +92,7 @@ func (s *Spool) append(ctx context.Context, frame []byte, kind byte, taken func(
 				return 0, errRoom
 			}
 		}
-		number, at, size, err := s.put(frame, kind)
+		number, at, size, err := s.put(kind, begun, body)
 		if err == nil {
 			s.bytes += size
 			taken(number, at, size)
@@ -114,11 +112,17 @@ func (s *Spool) append(ctx context.Context, frame []byte, kind byte, taken func(
 	}
 }
 
-// put writes one frame under the next number. The caller holds mu. An error
-// that is no full disk ends the spool.
-func (s *Spool) put(frame []byte, kind byte) (uint64, journal.Position, int64, error) {
-	frame[0] = kind
-	binary.LittleEndian.PutUint64(frame[1:], s.number+1)
+// put writes one frame under the next number; begun is for ends only. The caller
+// holds mu. An error that is no full disk ends the spool.
+func (s *Spool) put(kind byte, begun uint64, body []byte) (uint64, journal.Position, int64, error) {
+	frame := appendHead(s.buf[:0], kind, s.number+1)
+	if kind == kindEnd {
+		frame = binary.LittleEndian.AppendUint64(frame, begun)
+	}
+	frame = append(frame, body...)
+	if s.buf = frame; cap(frame) > 1<<20 {
+		s.buf = nil // one large record must not hold its memory for ever
+	}
 	at, err := s.cur.j.Write(frame)
 	if err != nil {
 		if !journal.IsFull(err) {
@@ -153,6 +157,8 @@ func (s *Spool) announceStable(number uint64) {
 // Sync returns when the frame of that number, and all before it, are on stable
 // storage.
 func (s *Spool) Sync(ctx context.Context, number uint64) error {
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	for {
 		s.mu.Lock()
 		stable, synced, err := s.stable >= number, s.synced, s.err
@@ -163,6 +169,7 @@ func (s *Spool) Sync(ctx context.Context, number uint64) error {
 		case err != nil:
 			return err
 		}
+		signal(s.urgent)
 		select {
 		case <-synced:
 		case <-ctx.Done():
@@ -171,16 +178,35 @@ func (s *Spool) Sync(ctx context.Context, number uint64) error {
 	}
 }
 
-// syncLoop syncs as long as there is something to sync: the next one starts
-// when the last one ends.
+// syncEvery is the least time between two syncs that nobody waits for. On a disk
+// that is quick they would otherwise take more of the processor than they save.
+const syncEvery = 5 * time.Millisecond
+
+// syncLoop syncs as long as there is something to sync. While somebody waits,
+// the next one starts when the last one ends.
 func (s *Spool) syncLoop(ctx context.Context) {
 	for {
 		select {
 		case <-s.dirty:
+		case <-s.urgent:
 		case <-ctx.Done():
 			return
 		}
+		if s.waiting.Load() == 0 {
+			wait(ctx, syncEvery, s.urgent)
+		}
 		s.syncOnce()
+	}
+}
+
+// wait returns after d, or sooner when early has an element or ctx ends.
+func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-early:
+	case <-ctx.Done():
 	}
 }
 

@@ -157,9 +157,7 @@ func (s *Spool) interrupted() error {
 	slices.Sort(numbers)
 	for _, n := range numbers {
 		rec := begun[n].record
-		f := make([]byte, frameHead, frameHead+8+len(rec))
-		f = append(appendNumber(f, n), rec...)
-		number, at, size, err := s.put(f, kindEnd)
+		number, at, size, err := s.put(kindEnd, n, rec)
 		if err != nil {
 			return err
 		}
