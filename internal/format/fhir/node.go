@@ -156,7 +156,7 @@ func Equal(a, b *Node) bool {
 		name := a.Children[i].Name
 		xs := run(a.Children, i)
 		ys := run(b.Children, i)
-		if ys[0].Name != name {
+		if ys[0].Name != name || i > 0 && b.Children[i-1].Name == name {
 			ys = b.All(name)
 		}
 		if len(xs) != len(ys) {

@@ -180,6 +180,24 @@ var edits = []struct {
 	}},
 	{"unknown profile", []edit{{"meta.profile.0", `"https://example.org/none"`}}, []string{"information AuditEvent.meta not-supported"}},
 	{"unknown profile of BALP", []edit{{"meta.profile.0", `"https://profiles.ihe.net/ITI/BALP/StructureDefinition/none"`}}, []string{"warning AuditEvent.meta not-supported"}},
+	{"closed slices", []edit{{"meta.profile.0", `"https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.IUA.71"`}, {"modifierExtension", `[{"url":"urn:x","valueCode":"x"}]`}}, []string{
+		"error AuditEvent.type value", "error AuditEvent.subtype[0] value", "error AuditEvent.action value",
+		"error AuditEvent.agent required", "error AuditEvent.agent required", "error AuditEvent.agent[0] structure", "error AuditEvent.agent[1] structure",
+		"error AuditEvent.entity structure", "error AuditEvent.entity required",
+		"error AuditEvent.entity[0] structure", "error AuditEvent.entity[1] structure", "error AuditEvent.entity[2] structure",
+	}},
+	{"slices in slices", []edit{
+		{"meta.profile.0", `"https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.SAMLaccessTokenUse.Comprehensive"`},
+		{"entity.0.type", `{"system":"http://hl7.org/fhir/resource-types","code":"Consent"}`},
+		{"entity.0.detail", `[{"type":"urn:ihe:iti:xua:2012:acp","valueBase64Binary":"AAEC"},{"type":"urn:ihe:iti:xua:2012:acp","valueString":"x"},{"type":"other","valueBase64Binary":"AAEC"}]`},
+	}, []string{"error AuditEvent.agent required", "error AuditEvent.entity[0].detail[0].value structure", "error AuditEvent.entity[0].detail structure"}},
+	{"no modifiers", []edit{
+		{"meta.profile.0", `"https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PrivacyDisclosure.Recipient"`},
+		{"modifierExtension", `[{"url":"urn:x","valueCode":"x"}]`},
+	}, []string{
+		"error AuditEvent.modifierExtension structure", "error AuditEvent.type value", "error AuditEvent.subtype required",
+		"error AuditEvent.action value", "error AuditEvent.agent[0] val-audit-source",
+	}},
 	{"authorizer is the source", []edit{{"meta.profile.0", `"https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PrivacyDisclosure.Source"`}}, []string{
 		"error AuditEvent.type value", "error AuditEvent.subtype required", "error AuditEvent.agent[1] val-audit-source",
 	}},
