@@ -63,6 +63,9 @@ func Prepare(c *Catalog, b *Batch) (*Prepared, error) {
 		case len(e.Doc) == 0:
 			return nil, vigil.Errorf(vigil.Invalid, "an event has no document")
 		}
+		if err := b.checkID(e.WantID); err != nil {
+			return nil, err
+		}
 		if i > 0 && e.Sender == b.Events[i-1].Sender {
 			p.Items[i].Sender = p.Items[i-1].Sender
 		} else {

@@ -8,9 +8,14 @@ import (
 	"vigil/internal/ledger"
 )
 
-// MaxID is the largest id that a sender may ask for. It leaves as many again
-// for the store to give.
-const MaxID = 1 << 62
+// The largest ids that may be asked for. One sender must not be able to use up a
+// table's ids for all others, so what a POST may ask for is what fits logserver's
+// column, a serial; an import may bring what fits a number of JSON. The store
+// itself goes on beyond both.
+const (
+	MaxID       = 1<<31 - 1
+	MaxImportID = 1<<53 - 1
+)
 
 // Sequence gives ids and places in the log, and knows the idempotency keys: the
 // rules that every store keeps. It belongs to one goroutine.
@@ -94,7 +99,7 @@ func (s *Sequence) assignIDs(p *Prepared) error {
 		it.ID, it.SourceID = *last+1, e.SourceID
 		switch {
 		case e.WantID == 0:
-		case e.WantID > *last && e.WantID <= MaxID:
+		case e.WantID > *last:
 			it.ID = e.WantID
 		case p.Batch.Import:
 			it.SourceID = e.WantID
@@ -109,13 +114,23 @@ func (s *Sequence) assignIDs(p *Prepared) error {
 	return nil
 }
 
-func refuseID(id int64, table string) error {
-	if id > MaxID {
-		return &vigil.Error{
-			Kind: vigil.Invalid, Code: "22003", Message: "bigint out of range",
-			Details: fmt.Sprintf("An id may be at most %d.", int64(MaxID)),
-		}
+// checkID reports an id that no table can be asked to give, without repeating it.
+func (b *Batch) checkID(id int64) error {
+	most, name := int64(MaxID), "integer"
+	if b.Import {
+		most, name = MaxImportID, "bigint"
 	}
+	if id <= most {
+		return nil
+	}
+	return &vigil.Error{
+		Kind: vigil.Invalid, Code: "22003", Message: "value is out of range for type " + name,
+		Details: fmt.Sprintf("An id that is asked for may be at most %d.", most),
+		Hint:    "Leave the id out to get the next one.",
+	}
+}
+
+func refuseID(id int64, table string) error {
 	return &vigil.Error{
 		Kind: vigil.Conflict, Code: "23505",
 		Message: fmt.Sprintf("duplicate key value violates unique constraint %q", table+"_pkey"),

@@ -31,7 +31,9 @@ type Store interface {
 	// [vigil.Unprocessable].
 	//
 	// An event whose WantID is taken fails with [vigil.Conflict] (code 23505);
-	// with b.Import it gets a new id and keeps the old one as SourceID.
+	// with b.Import it gets a new id and keeps the old one as SourceID. One that
+	// is above [MaxID], or [MaxImportID] with b.Import, fails with [vigil.Invalid]
+	// (code 22003).
 	// Too much waiting is [vigil.Unavailable] with RetryAfter, a full disk
 	// [vigil.Full], a batch that fits no commit [vigil.TooLarge], an unknown
 	// table [vigil.NotFound] (code PGRST205). A cancelled ctx is honoured until

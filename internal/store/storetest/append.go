@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -147,6 +148,9 @@ func testWantID(t *testing.T, f *fixture) {
 	wantError(t, "negative id", err, vigil.Conflict, "23505")
 	_, err = want(store.MaxID + 1)
 	wantError(t, "id that is too large", err, vigil.Invalid, "22003")
+	if strings.Contains(fmt.Sprintf("%+v", err), fmt.Sprint(store.MaxID+1)) {
+		t.Errorf("the error repeats what was sent: %+v", err)
+	}
 	a, b := event(vigil.TableEvents, `{}`), event(vigil.TableEvents, `{}`)
 	a.WantID, b.WantID = 20, 20
 	_, err = f.Append(f.ctx, &store.Batch{Events: []*vigil.Event{a, b}})
@@ -164,7 +168,7 @@ func testWantID(t *testing.T, f *fixture) {
 
 func testImport(t *testing.T, f *fixture) {
 	var batch []*vigil.Event
-	for _, id := range []int64{7, 9, 8, 9, 0, 20, -3, store.MaxID + 1} {
+	for _, id := range []int64{7, 9, 8, 9, 0, 20, -3, store.MaxID + 1, 5, store.MaxImportID} {
 		e := event(vigil.TableEvents, `{"was":%d}`, id)
 		e.WantID = id
 		batch = append(batch, e)
@@ -173,7 +177,7 @@ func testImport(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	f.settle(t)
-	want := [][2]int64{{7, 0}, {9, 0}, {10, 8}, {11, 9}, {12, 0}, {20, 0}, {21, -3}, {22, store.MaxID + 1}}
+	want := [][2]int64{{7, 0}, {9, 0}, {10, 8}, {11, 9}, {12, 0}, {20, 0}, {21, -3}, {store.MaxID + 1, 0}, {store.MaxID + 2, 5}, {store.MaxImportID, 0}}
 	var lines []string
 	for i, e := range batch {
 		equal(t, fmt.Sprintf("id and source id of event %d", i), [2]int64{e.ID, e.SourceID}, want[i])
@@ -186,6 +190,14 @@ func testImport(t *testing.T, f *fixture) {
 	q := all(vigil.TableEvents)
 	q.Select = items("id", "_source_id")
 	equalLines(t, "rows", f.rows(t, q), lines...)
+
+	beyond := event(vigil.TableEvents, `{}`)
+	beyond.WantID = store.MaxImportID + 1
+	_, err := f.Append(f.ctx, &store.Batch{Events: []*vigil.Event{beyond}, Import: true})
+	wantError(t, "id that is too large for an import", err, vigil.Invalid, "22003")
+	next := event(vigil.TableEvents, `{}`)
+	f.put(t, next)
+	equal(t, "id that the store gives", next.ID, store.MaxImportID+1)
 }
 
 func testKeys(t *testing.T, f *fixture) {
