@@ -27,6 +27,8 @@ func writerConfig(url string) (*pgx.ConnConfig, error) {
 	cc.RuntimeParams["default_transaction_isolation"] = "read committed"
 	// The row's lock is not held for a writer that can no longer be heard.
 	cc.RuntimeParams["idle_in_transaction_session_timeout"] = "30s"
+	// What the database sets for its users' statements is not for a commit.
+	cc.RuntimeParams["statement_timeout"], cc.RuntimeParams["lock_timeout"] = "0", "0"
 	return cc, nil
 }
 

@@ -270,3 +270,62 @@ func TestNotReady(t *testing.T) {
 		t.Errorf("inserting as web_anon: %v", err)
 	}
 }
+
+// TestOlderDatabase has the database go back behind a running store: it stops.
+func TestOlderDatabase(t *testing.T) {
+	url := migrated(t)
+	fatal := make(chan error, 1)
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, OnFatal: func(err error) { fatal <- err }}, storetest.Config(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	write(t, s, numbered(vigil.TableEvents, 0, 10))
+	if err := pgtest.Exec(t.Context(), url, "update vigil.tree set size = 4, root = sha256('x')"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write(t.Context(), numbered(vigil.TableEvents, 0, 1)); vigil.KindOf(err) != vigil.Unavailable {
+		t.Errorf("append to an older database: %v", err)
+	}
+	select {
+	case <-fatal:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody was told")
+	}
+	if s.Err() == nil {
+		t.Error("the store says that it takes events")
+	}
+	if got := value(t, dial(t, url), "select count(*)::text from api.events"); got != "10" {
+		t.Errorf("%s rows, want 10", got)
+	}
+}
+
+// TestViewPages reads a view in pages while rows are added.
+func TestViewPages(t *testing.T) {
+	s, _ := open(t)
+	for i := range 3 {
+		write(t, s, numbered(vigil.TableEvents, i*1000, 1000))
+	}
+	for _, desc := range []bool{false, true} {
+		before, err := s.Count(t.Context(), &query.Query{Table: "brief", Limit: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := &query.Query{Table: "brief", Order: []query.Order{{Path: query.Path{Column: "id"}, Desc: desc}}, Limit: -1}
+		var last, n int64
+		for e, err := range s.Records(t.Context(), q) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n > 0 && (e.ID > last) == desc {
+				t.Fatalf("id %d after %d", e.ID, last)
+			}
+			if last, n = e.ID, n+1; n%500 == 0 {
+				write(t, s, numbered(vigil.TableEvents, 0, 5))
+			}
+		}
+		if n != before {
+			t.Errorf("%d rows of the view, want %d", n, before)
+		}
+	}
+}

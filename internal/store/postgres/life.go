@@ -59,6 +59,9 @@ func (s *Store) fail(cause error) error {
 	}
 	if s.failure.CompareAndSwap(nil, &err) {
 		s.log.Error("the store stops taking events", "err", cause)
+		if s.opts.OnFatal != nil {
+			go s.opts.OnFatal(cause)
+		}
 	}
 	return s.failed()
 }

@@ -63,7 +63,7 @@ func migrate(ctx context.Context, ownerURL string, c store.Config, g Grants) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	if err := checkVersion(ctx, conn); err != nil {
+	if err := checkServer(ctx, conn); err != nil {
 		return err
 	}
 	if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", migrationLock); err != nil {
@@ -88,11 +88,16 @@ func migrate(ctx context.Context, ownerURL string, c store.Config, g Grants) (er
 	})
 }
 
-// checkVersion refuses servers that are too old, with what can be done.
-func checkVersion(ctx context.Context, conn *pgx.Conn) error {
+// checkServer refuses servers that are too old, and databases that have no room
+// for every character, with what can be done.
+func checkServer(ctx context.Context, conn *pgx.Conn) error {
 	var n int
-	if err := conn.QueryRow(ctx, "select current_setting('server_version_num')::int").Scan(&n); err != nil {
+	var encoding string
+	if err := conn.QueryRow(ctx, "select current_setting('server_version_num')::int, current_setting('server_encoding')").Scan(&n, &encoding); err != nil {
 		return err
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("the database has encoding %s, a store needs UTF8: make one with createdb --encoding UTF8 --template template0", encoding)
 	}
 	if n < minVersion {
 		return fmt.Errorf("the server is PostgreSQL %d, a store needs %d or later: take a dump of it, or read it with vigil import postgres://…", n/10000, minVersion/10000)

@@ -152,7 +152,7 @@ func (s *Store) checkReady(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closing(conn, nil)) }()
-	if err := checkVersion(ctx, conn); err != nil {
+	if err := checkServer(ctx, conn); err != nil {
 		return err
 	}
 	var ours, events, writer bool

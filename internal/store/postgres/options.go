@@ -25,6 +25,9 @@ type Options struct {
 	// Resolve is how long a group whose commit broke off waits for the database to
 	// say what became of it; 0 is 30 s.
 	Resolve time.Duration
+	// OnFatal is called once, in a goroutine of its own, when the store stops
+	// taking events for good: the process should end, and look again at its next start.
+	OnFatal func(error)
 }
 
 const (

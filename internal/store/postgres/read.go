@@ -3,8 +3,6 @@ package postgres
 import (
 	"context"
 	"iter"
-	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -192,9 +190,7 @@ func (s *Store) Count(ctx context.Context, q *query.Query) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return s.number(ctx, query.Statement{
-			Text: "select coalesce((tables->$1::text->>'rows')::bigint, 0) from vigil.tree", Args: []string{t.Name},
-		})
+		return s.number(ctx, s.ofTable(t, "rows"))
 	}
 	sql, _, err := s.translate(&query.Query{Table: q.Table, Where: q.Where, Limit: -1})
 	if err != nil {
@@ -210,6 +206,13 @@ func (s *Store) Count(ctx context.Context, q *query.Query) (int64, error) {
 	return s.number(ctx, st)
 }
 
+// ofTable returns the statement for what vigil.tree knows of a table, see tableState.
+func (s *Store) ofTable(t *store.Table, what string) query.Statement {
+	return query.Statement{
+		Text: "select coalesce((tables->$1::text->>$2::text)::bigint, 0) from vigil.tree", Args: []string{t.Name, what},
+	}
+}
+
 // number returns the one integer that a statement answers with.
 func (s *Store) number(ctx context.Context, st query.Statement) (int64, error) {
 	var v query.Value
@@ -222,64 +225,4 @@ func (s *Store) number(ctx context.Context, st query.Statement) (int64, error) {
 		}
 	}
 	return v.I, nil
-}
-
-// source is one table, row by row, for what is evaluated here.
-type source struct {
-	s     *Store
-	table *store.Table
-}
-
-// Scan implements [query.Source].
-func (c source) Scan(ctx context.Context, r query.Range, match func(query.Row) (bool, error)) iter.Seq2[query.Row, error] {
-	order := ""
-	if r.Desc {
-		order = " desc"
-	}
-	st := query.Statement{
-		Text: c.selectSQL() + " where t.id >= $1::bigint and t.id <= $2::bigint order by t.id" + order,
-		Args: []string{strconv.FormatInt(r.From, 10), strconv.FormatInt(r.To, 10)},
-	}
-	return func(yield func(query.Row, error) bool) {
-		for row, err := range c.s.rows(ctx, c.table.Name, st) {
-			ok := false
-			if err == nil {
-				ok, err = match(row)
-			}
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if ok && !yield(row, nil) {
-				return
-			}
-		}
-	}
-}
-
-// Fetch implements [query.Source].
-func (c source) Fetch(ctx context.Context, ids []int64) iter.Seq2[query.Row, error] {
-	list := make([]string, len(ids))
-	for i, id := range ids {
-		list[i] = strconv.FormatInt(id, 10)
-	}
-	st := query.Statement{
-		Text: c.selectSQL() + " join unnest($1::bigint[]) with ordinality o(id, at) on o.id = t.id order by o.at",
-		Args: []string{"{" + strings.Join(list, ",") + "}"},
-	}
-	return func(yield func(query.Row, error) bool) {
-		for row, err := range c.s.rows(ctx, c.table.Name, st) {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(row, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (c source) selectSQL() string {
-	return "select " + recordColumns + " from " + c.s.tables[c.table.Number].events.name.Sanitize() + " t left join vigil.senders s on s.id = t._sender"
 }

@@ -1,0 +1,70 @@
+package postgres_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"vigil"
+	"vigil/internal/pgtest"
+	"vigil/internal/query"
+	"vigil/internal/store"
+	"vigil/internal/store/postgres"
+	"vigil/internal/store/storetest"
+)
+
+// TestLeastRights has an owner who is no superuser, and a server's login that
+// may do nothing but what the store does.
+func TestLeastRights(t *testing.T) {
+	super := pgtest.Postgres(t)
+	u, err := url.Parse(super)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := strings.TrimPrefix(u.Path, "/")
+	if err := pgtest.Exec(t.Context(), super, fmt.Sprintf(`
+		do $$ begin create role lr_owner login createrole; exception when duplicate_object then null; end $$;
+		do $$ begin create role lr_server login; exception when duplicate_object then null; end $$;
+		grant create on database %s to lr_owner;
+		do $$ begin grant vigil_writer, vigil_reader to lr_owner with admin option; exception when undefined_object then null; end $$`, database)); err != nil {
+		t.Fatal(err)
+	}
+	as := func(user string) string {
+		v := *u
+		v.User = url.User(user)
+		return v.String()
+	}
+	c := storetest.Config(nil)
+	if _, err := postgres.Open(t.Context(), postgres.Options{URL: as("lr_server")}, c); err == nil {
+		t.Error("an empty database was opened")
+	}
+	if err := postgres.Migrate(t.Context(), as("lr_owner"), c, postgres.Grants{User: "lr_server"}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: as("lr_server")}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	key := &store.Key{Scope: "s", Key: "k"}
+	for i := range 2 {
+		r, err := s.Append(t.Context(), &store.Batch{Events: numbered(vigil.TableEvents, 0, 600), Key: key})
+		if err != nil || r.Replayed != (i == 1) {
+			t.Fatalf("append: %+v, %v", r, err)
+		}
+	}
+	if n, err := s.Count(t.Context(), &query.Query{Table: vigil.TableEvents, Where: query.Test{Path: query.Path{Column: "_patient"}, Op: query.Eq, Value: "Patient/3"}, Limit: -1}); err != nil || n != 86 {
+		t.Errorf("%d rows, %v; want 86", n, err)
+	}
+	storetest.CheckRoot(t, s)
+	conn := dial(t, as("lr_server"))
+	for _, sql := range []string{
+		"update api.events set event = '{}'", "delete from vigil.tiles", "truncate api.events", "drop schema vigil cascade", "alter table api.events disable trigger all",
+		"select vigil.make_table('more')", "create table api.mine ()", "create table vigil.mine ()", "update vigil.tables set name = 'x'",
+	} {
+		if err := try(t, conn, "", sql); state(err) != "42501" {
+			t.Errorf("as the server's login: %s: %v", sql, err)
+		}
+	}
+}
