@@ -95,7 +95,7 @@ func verdicts(t *testing.T, dir string, v Version, qs []question) map[string][]s
 	for line := range strings.Lines(string(out)) {
 		line = strings.TrimSpace(line)
 		if m := verdictLine.FindStringSubmatch(line); m != nil {
-			name = strings.TrimSuffix(strings.TrimSuffix(filepath.Base(m[1]), ".json"), ".xml")
+			name = strings.TrimSuffix(filepath.Base(m[1]), filepath.Ext(m[1]))
 			answers[name] = nil
 		} else if (strings.HasPrefix(line, "ERROR ") || strings.HasPrefix(line, "FATAL ")) && !notHeld.MatchString(line) {
 			answers[name] = append(answers[name], line)
@@ -167,6 +167,15 @@ func TestOracle(t *testing.T) {
 		}
 		text, _ := json.Marshal(doc)
 		r4 = append(r4, ask(strings.ReplaceAll(e.name, " ", "_"), text, parse(t, text, R4), R4))
+	}
+	for name, e := range editsR5 {
+		text := editedR5(t, e.edits)
+		n := withoutProfiles(parse(t, text, R5))
+		r5 = append(r5, ask("r5_"+strings.ReplaceAll(name, " ", "_"), AppendJSON(nil, n), n, R5))
+	}
+	for _, path := range packOnly(t, "examples/dicom-xml-generated/*.json") {
+		n := parse(t, read(t, path), R4)
+		r4 = append(r4, ask(filepath.Base(path), AppendJSON(nil, n), n, R4))
 	}
 	for _, to := range []Version{R4, R5} {
 		n, err := Convert(parse(t, read(t, "testdata/r3.json"), R4), R3, to)
