@@ -25,7 +25,7 @@ func (s *serving) handler() (http.Handler, error) {
 		Store: server.CountIncomplete(s.store, server.IncompleteConfig{
 			Missing: logserver.Missing, Source: logserver.SourceOf, Metrics: s.tel.Registry,
 		}), Authenticate: gate.Authenticate, Allow: gate.Allow,
-		Limits: s.limits(), MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
+		Limits: s.limits(), QueryTime: s.cfg.Limits.QueryTime, MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
 		Schemas: s.cfg.Schemas, BaseURL: firstOf(s.cfg.OpenAPIURL, s.cfg.BaseURL), CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
 	})
 	log := logapi.New(logapi.Config{

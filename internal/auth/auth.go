@@ -209,6 +209,9 @@ func (a *Authenticator) Authenticate(r *http.Request) (*Principal, error) {
 		}
 		return a.anon, nil
 	}
+	if len(header) > 1 {
+		return nil, refuse(codeToken, "More than one Authorization header")
+	}
 	scheme, rest, _ := strings.Cut(header[0], " ")
 	rest = strings.Trim(rest, " ")
 	switch {

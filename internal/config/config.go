@@ -119,6 +119,7 @@ type Limits struct {
 	Keys       int           // object members of a document
 	HeaderTime time.Duration // until a request's header has come
 	InFlight   int64         // bytes of all bodies in memory
+	QueryTime  time.Duration // until a question's next row; 0 is no limit
 }
 
 // Log is how Vigil logs.

@@ -50,7 +50,7 @@ func TestDefaults(t *testing.T) {
 	if c.Store != "dir:./vigil-data" || c.Listen != "127.0.0.1:3000" || c.Admin != "127.0.0.1:3001" {
 		t.Errorf("store %s, listen %s, admin %s", c.Store, c.Listen, c.Admin)
 	}
-	if want := (config.Limits{Body: 10 << 20, Depth: 100, Keys: 100_000, HeaderTime: 10 * time.Second, InFlight: 256 << 20}); c.Limits != want {
+	if want := (config.Limits{Body: 10 << 20, Depth: 100, Keys: 100_000, HeaderTime: 10 * time.Second, InFlight: 256 << 20, QueryTime: 2 * time.Minute}); c.Limits != want {
 		t.Errorf("limits %+v", c.Limits)
 	}
 	if c.Zone != time.UTC || !c.Aggregates || c.Auth.AnonRole != "" || len(c.Auth.Secrets) != 0 || len(c.CORSOrigins) != 0 || c.Log.Level != slog.LevelInfo {

@@ -230,6 +230,11 @@ func apiSettings() []setting {
 			kind: duration(func(c *Config) *time.Duration { return &c.Limits.HeaderTime }),
 		},
 		{
+			name: "limits.query-time", def: "2m",
+			doc:  "Time in which a question must find its next row; 0 is no limit. Beyond it the request gets 503.",
+			kind: duration(func(c *Config) *time.Duration { return &c.Limits.QueryTime }),
+		},
+		{
 			name: "limits.in-flight", def: "256MiB",
 			doc:  "Bodies in memory, all requests together. Beyond it requests get 503 and Retry-After.",
 			kind: size(func(c *Config) *int64 { return &c.Limits.InFlight }),

@@ -14,9 +14,16 @@ import (
 // shortest row is far smaller than what is kept for it.
 const maxRows = 100_000
 
-// printedText bounds what the numbers of a body may take when they are printed
-// as PostgreSQL prints them: eight bytes can stand for 131,072 digits.
-const printedText = 64 << 20
+// printedMore is by how much the numbers of a body may be longer when they are
+// printed as PostgreSQL prints them. Eight bytes can stand for 131,072 digits,
+// and whoever reads, sorts or follows the row prints them again.
+const printedMore = 1 << 20
+
+// printed bounds the text of the numbers of a body.
+func printed(body []byte) int { return len(body) + printedMore }
+
+// maxName is the longest name of a column in PostgreSQL.
+const maxName = 63
 
 // row is one row of a POST: the bytes of its document, and its id if it has one.
 type row struct {
@@ -47,7 +54,7 @@ func decodeJSON(c *columns, body []byte) ([]row, error) {
 	case len(trimmed) > 0 && trimmed[0] == '[':
 		return c.array(body)
 	}
-	if err := jsonb.Check(body, jsonb.Limits{Text: printedText}); err != nil {
+	if err := jsonb.Check(body, jsonb.Limits{Text: printed(body)}); err != nil {
 		return nil, err
 	}
 	return nil, errBody("The body must be a JSON object or an array of objects")
@@ -55,7 +62,7 @@ func decodeJSON(c *columns, body []byte) ([]row, error) {
 
 // array reads the rows of an array of objects.
 func (c *columns) array(body []byte) ([]row, error) {
-	if err := jsonb.Check(body, jsonb.Limits{Depth: c.depth + 2, Text: printedText}); err != nil {
+	if err := jsonb.Check(body, jsonb.Limits{Depth: c.depth + 2, Text: printed(body)}); err != nil {
 		return nil, err
 	}
 	rows := []row{}
@@ -76,7 +83,7 @@ func (c *columns) array(body []byte) ([]row, error) {
 
 // object reads one row that has not been checked.
 func (c *columns) object(text []byte) (row, error) {
-	if err := jsonb.Check(text, jsonb.Limits{Depth: c.depth + 1, Text: printedText}); err != nil {
+	if err := jsonb.Check(text, jsonb.Limits{Depth: c.depth + 1, Text: printed(text)}); err != nil {
 		return row{}, err
 	}
 	if jsonb.Kind(text) != '{' {
@@ -119,6 +126,12 @@ func (c *columns) check(name string) error {
 		return nil
 	}
 	switch i := c.table.Column(name); {
+	case len(name) > maxName: // no name, but most likely a document that was sent as a form
+		return &Error{
+			Status: http.StatusBadRequest, Code: "PGRST204",
+			Message: "Could not find one of the columns of '" + c.table.Table + "' in the schema cache",
+			Hint:    "A body of JSON needs the header Content-Type: application/json.",
+		}
 	case i < 0:
 		return &Error{
 			Status: http.StatusBadRequest, Code: "PGRST204",
@@ -144,7 +157,7 @@ func (c *columns) cell(name, text string) []byte {
 
 // finish checks a whole row. checked says that the document is known to be valid.
 func (c *columns) finish(r *row, checked bool) error {
-	limits := jsonb.Limits{Depth: c.depth, Keys: c.keys, Text: printedText}
+	limits := jsonb.Limits{Depth: c.depth, Keys: c.keys, Text: printed(r.doc)}
 	const shortestKey = len(`"":0,`)
 	switch {
 	case r.nullID, r.id == 0 && c.needID:

@@ -46,6 +46,7 @@ var headDifferences = map[string]difference{
 
 // ourDifferences are exchanges that Vigil answers otherwise than any PostgREST.
 var ourDifferences = map[string]difference{
+	"auth: two Authorization headers":                      {401, "PGRST301", "of two Authorization headers none is ignored"},
 	"seed000: tags dot cs (as printed)":                    {200, "", `event.tags=cs.{login}, which logserver documents, means event->tags=cs.["login"]`},
 	"seed000: tags dot cs (encoded)":                       {200, "", `event.tags=cs.{login}, which logserver documents, means event->tags=cs.["login"]`},
 	"seed000: patient AND tag (as printed)":                {200, "", `event.tags=cs.{login}, which logserver documents, means event->tags=cs.["login"]`},

@@ -162,7 +162,7 @@ func writeError(log *slog.Logger, w http.ResponseWriter, r *http.Request, err er
 	}
 	web.RetryAfter(hd, err)
 	if e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden {
-		web.AccessOf(r.Context()).Denied = e.Code
+		web.AccessOf(r.Context()).Denied = e.Code + ": " + e.Message
 	}
 	if e.Status == http.StatusInternalServerError {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)

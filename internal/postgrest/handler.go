@@ -24,14 +24,15 @@ type Config struct {
 	// Authenticate says who asks; Allow whether it may. Their errors are shown.
 	Authenticate func(*http.Request) (*auth.Principal, error)
 	Allow        func(p *auth.Principal, table string, a auth.Action) error
-	Bodies       *web.Bodies // nil reads bodies within Limits
-	Limits       web.Limits  // zero fields are those of [web.DefaultLimits]
-	MaxRows      int64       // most rows of one answer; 0 is no bound
-	Aggregates   bool        // sum(), count() and the like are allowed
-	Schemas      []string    // names that a profile header may have, all for the same tables; nil is api
-	BaseURL      string      // public URL, for the description; empty is the request's host
-	CORSOrigins  []string    // origins whose scripts may use the API; "*" is every one
-	TraceHeader  string      // request header that is sent back; empty is none
+	Bodies       *web.Bodies   // nil reads bodies within Limits
+	Limits       web.Limits    // zero fields are those of [web.DefaultLimits]
+	QueryTime    time.Duration // longest time until a question's next row; 0 is no bound
+	MaxRows      int64         // most rows of one answer; 0 is no bound
+	Aggregates   bool          // sum(), count() and the like are allowed
+	Schemas      []string      // names that a profile header may have, all for the same tables; nil is api
+	BaseURL      string        // public URL, for the description; empty is the request's host
+	CORSOrigins  []string      // origins whose scripts may use the API; "*" is every one
+	TraceHeader  string        // request header that is sent back; empty is none
 	Now          func() time.Time
 	Log          *slog.Logger // nil discards
 	// Heartbeat is how often a live tail without events says that it lives;

@@ -112,7 +112,9 @@ func parseAccept(header string) []wish {
 				w.stripped = v == "stripped"
 			}
 		}
-		wishes = append(wishes, w)
+		if w.quality > 0 { // q=0 is not acceptable (RFC 9110, section 12.4.2)
+			wishes = append(wishes, w)
+		}
 	}
 	slices.SortStableFunc(wishes, func(a, b wish) int {
 		switch {

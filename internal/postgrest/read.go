@@ -27,25 +27,36 @@ type reading struct {
 	asked  int64  // limit before a count narrowed it; negative is none
 	since  string // where a live tail begins, empty for now
 	bound  int64  // rows of the answer, where that is known beforehand, else unknown
+	alive  func() // to be called for each row, see patient
 }
 
 // read answers GET and HEAD of a table, and what is asked like them.
-func (h *handler) read(w http.ResponseWriter, r *http.Request, p *auth.Principal, rd reading) error {
-	web.AccessOf(r.Context()).Query = rd.rawQuery
+func (h *handler) read(w http.ResponseWriter, r *http.Request, p *auth.Principal, rd reading) (err error) {
+	web.AccessOf(r.Context()).Query = readable(rd.rawQuery)
 	if err := h.prepare(r, p, &rd); err != nil {
 		return err
 	}
 	if rd.media.encode == encodeTail {
 		return h.tail(w, r, p, &rd)
 	}
+	ctx, alive, stop := h.patient(r.Context())
+	defer stop()
+	defer func() {
+		if slow, ok := context.Cause(ctx).(*Error); ok && err != nil {
+			err = slow
+		}
+	}()
+	r, rd.alive = r.WithContext(ctx), alive
 	hd := w.Header()
 	if rd.location {
-		hd.Set("Content-Location", contentLocation(rd.table.Table, rd.rawQuery))
+		if where := contentLocation(rd.table.Table, rd.rawQuery); len(where) <= maxLocation {
+			hd.Set("Content-Location", where)
+		}
 	}
 	if a := rd.prefer.readApplied(); a != "" {
 		hd.Set("Preference-Applied", a)
 	}
-	if err := h.count(r.Context(), &rd); err != nil {
+	if err = h.count(r.Context(), &rd); err != nil {
 		if asError(err).Code == "PGRST103" {
 			hd.Set("Content-Range", contentRange(rd.window.offset, 0, rd.total))
 		}
@@ -230,6 +241,7 @@ func (h *handler) answerRows(w http.ResponseWriter, r *http.Request, rd *reading
 		if err != nil {
 			return err
 		}
+		rd.alive()
 		if key {
 			last = row[len(cols)].I
 		}

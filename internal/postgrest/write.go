@@ -170,7 +170,13 @@ func idempotency(r *http.Request, p *auth.Principal, table string, body []byte, 
 			Details: "There may be one, of 1 to " + strconv.Itoa(maxKey) + " bytes.",
 		}
 	}
-	b.Key = &store.Key{Scope: p.Scope() + "\x00" + table, Key: v[0], Body: sha256.Sum256(body)}
+	// What the body means depends on columns=, so that belongs to it.
+	digest := sha256.New()
+	digest.Write(body)
+	if r.URL.RawQuery != "" {
+		digest.Write([]byte("\x00" + grammar.Canonical(r.URL.RawQuery)))
+	}
+	b.Key = &store.Key{Scope: p.Scope() + "\x00" + table, Key: v[0], Body: [32]byte(digest.Sum(nil))}
 	return nil
 }
 

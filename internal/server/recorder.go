@@ -232,6 +232,8 @@ func (r *Recorder) event(d Doing) *vigil.Event {
 	switch {
 	case d.Who == "" && d.Role == "" && d.IP == "":
 		doc.Agent = agent{Who: "vigil", Type: "system"}
+	case d.Who == "" && d.Role == "": // a token that was refused
+		doc.Agent.Who = "unknown"
 	case d.Who == "": // a token that names nobody: its role is all that is known
 		doc.Agent.Who = d.Role
 	}
