@@ -31,7 +31,8 @@
 //
 // # Files
 //
-// A directory holds a lock and numbered directories, the volumes: each is a
+// A directory holds a lock, a reserve of 4 MiB that is used up when the disk is
+// full, and numbered directories, the volumes: each is a
 // journal (vigil/internal/journal). The highest is being written. While the
 // Writer keeps up there is one. When the records that wait are more than memory
 // may hold, they stay on disk only; when their turn comes a new volume is begun,

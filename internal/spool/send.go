@@ -59,7 +59,10 @@ func (s *Spool) sendLoop(ctx context.Context) {
 		if len(s.old) > 0 {
 			v = s.old[0]
 		}
-		idle, cold := full == 0, s.cur.cold
+		idle := full == 0
+		// A full disk too needs another volume: all in this one is sent, but its
+		// last file is not given back while it is being written.
+		roll := s.cur.cold || s.noSpace
 		s.mu.Unlock()
 		var err error
 		switch {
@@ -71,7 +74,7 @@ func (s *Spool) sendLoop(ctx context.Context) {
 			}
 			began = time.Now()
 			err = s.sendHot(ctx)
-		case cold:
+		case roll:
 			err = s.roll()
 		default:
 			select {
@@ -165,6 +168,7 @@ func (s *Spool) drain(ctx context.Context, v *volume) error {
 	if err := s.remove(v); err != nil {
 		return err
 	}
+	s.reserve()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.old = s.old[1:]

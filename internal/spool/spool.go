@@ -79,7 +79,10 @@ type Spool struct {
 	stable  uint64        // frames up to this number are synced
 	synced  chan struct{} // closed and made anew when stable grows
 	err     error         // why nothing more is taken
+	noSpace bool          // the disk was full when something was to be written
 	plan    *frame        // found at the start: a batch that may have been sent
+
+	collectors []prometheus.Collector
 
 	failing time.Time // since when sending fails; zero while it does not
 	sendErr error
@@ -148,7 +151,10 @@ func Open(c Config) (*Spool, error) {
 		s.closeFiles()
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	s.register()
+	if err := s.register(); err != nil {
+		s.closeFiles()
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.done.Go(func() { s.syncLoop(s.ctx) })
 	s.done.Go(func() { s.sendLoop(s.ctx) })
@@ -239,6 +245,7 @@ func (s *Spool) Close() error {
 	s.mu.Unlock()
 	s.stop()
 	s.done.Wait()
+	s.unregister()
 	return s.closeFiles()
 }
 
@@ -253,32 +260,4 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// register offers the metrics.
-func (s *Spool) register() {
-	if s.c.Metrics == nil {
-		return
-	}
-	gauge := func(name, help string, f func(Status) float64) {
-		s.c.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "vigil_spool_" + name, Help: help},
-			func() float64 { return f(s.Status()) }))
-	}
-	counter := func(name, help string, f func(Status) float64) {
-		s.c.Metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "vigil_spool_" + name, Help: help},
-			func() float64 { return f(s.Status()) }))
-	}
-	gauge("waiting_bytes", "Bytes on disk that the destination has not taken yet.", func(st Status) float64 { return float64(st.Waiting) })
-	gauge("begun_records", "Requests under way.", func(st Status) float64 { return float64(st.Begun) })
-	gauge("volumes", "Journals on disk.", func(st Status) float64 { return float64(st.Volumes) })
-	gauge("failing_seconds", "How long the destination has taken nothing; 0 while it does.", func(st Status) float64 {
-		if st.FailingAt.IsZero() {
-			return 0
-		}
-		return s.c.Now().Sub(st.FailingAt).Seconds()
-	})
-	counter("sent_events_total", "Events that the destination has taken.", func(st Status) float64 { return float64(st.Events) })
-	counter("sent_batches_total", "Batches that the destination has taken.", func(st Status) float64 { return float64(st.Batches) })
-	counter("retries_total", "Attempts to send that failed.", func(st Status) float64 { return float64(st.Retries) })
-	counter("refused_events_total", "Events that the destination refused for good; they went to quarantine.", func(st Status) float64 { return float64(st.Refused) })
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"vigil"
 	"vigil/internal/spool"
 )
@@ -355,6 +357,31 @@ func TestSync(t *testing.T) {
 	cancel()
 	if err := s.Sync(done, 1<<40); !errors.Is(err, context.Canceled) {
 		t.Errorf("a frame that is not there is synced: %v", err)
+	}
+}
+
+// TestMetrics offers them from Open to Close, and for one spool only.
+func TestMetrics(t *testing.T) {
+	r := prometheus.NewRegistry()
+	metrics := func(c *spool.Config) { c.Metrics = r }
+	s := open(t, t.TempDir(), &keeper{}, metrics)
+	end(t, s, 0, "1")
+	flush(t, s)
+	if _, err := spool.Open(spool.Config{Dir: t.TempDir(), Writer: &keeper{}, Metrics: r}); err == nil {
+		t.Error("two spools share their metrics")
+	}
+	families, err := r.Gather()
+	if err != nil || len(families) != 8 {
+		t.Errorf("%d metrics, %v", len(families), err)
+	}
+	for _, f := range families {
+		if f.GetName() == "vigil_spool_sent_events_total" && f.GetMetric()[0].GetCounter().GetValue() != 1 {
+			t.Errorf("%v", f)
+		}
+	}
+	s.Close()
+	if families, err := r.Gather(); err != nil || len(families) != 0 {
+		t.Errorf("%d metrics after Close, %v", len(families), err)
 	}
 }
 

@@ -100,10 +100,12 @@ func (s *Spool) append(ctx context.Context, kind byte, begun uint64, body []byte
 			signal(s.dirty)
 			return number, nil
 		}
+		s.noSpace = journal.IsFull(err)
 		s.mu.Unlock()
 		if !journal.IsFull(err) {
 			return 0, err
 		}
+		signal(s.wake)
 		select {
 		case <-time.After(fullPause):
 		case <-ctx.Done():

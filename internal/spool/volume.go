@@ -53,27 +53,56 @@ func (s *Spool) open() error {
 	if s.cur, err = s.newVolume(); err != nil {
 		return err
 	}
+	s.reserve()
 	return s.interrupted()
 }
 
-// newVolume begins the next journal.
+// reserveSize is what is kept on the disk for the moment in which it is full:
+// enough to begin a volume, so that the one before it can be emptied.
+const reserveSize = 4 << 20
+
+func (s *Spool) reservePath() string { return filepath.Join(s.c.Dir, "reserve") }
+
+// reserve takes the space, where there is any.
+func (s *Spool) reserve() {
+	if st, err := os.Stat(s.reservePath()); err == nil && st.Size() == reserveSize {
+		return
+	}
+	if err := os.WriteFile(s.reservePath(), make([]byte, reserveSize), 0o600); err != nil {
+		s.c.Log.Warn("no space can be kept for a full disk", "err", err)
+		os.Remove(s.reservePath())
+	}
+}
+
+// newVolume begins the next journal, on a full disk in the space that was kept.
 func (s *Spool) newVolume() (*volume, error) {
+	v, err := s.tryVolume()
+	if journal.IsFull(err) && os.Remove(s.reservePath()) == nil {
+		v, err = s.tryVolume()
+	}
+	return v, err
+}
+
+func (s *Spool) tryVolume() (_ *volume, err error) {
 	s.nextVol++
-	v := &volume{n: s.nextVol, dir: filepath.Join(s.c.Dir, fmt.Sprintf("%08x", s.nextVol))}
-	j, err := journal.Open(v.dir, s.options())
+	dir := filepath.Join(s.c.Dir, fmt.Sprintf("%08x", s.nextVol))
+	j, err := journal.Open(dir, s.options())
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			j.Close()
+			os.RemoveAll(dir) // nothing is in it
+		}
+	}()
 	if err := j.Replay(func(journal.Position, []byte) error { return nil }); err != nil {
-		j.Close()
 		return nil, err
 	}
 	if err := syncDir(s.c.Dir); err != nil {
-		j.Close()
 		return nil, err
 	}
-	v.j = j
-	return v, nil
+	return &volume{n: s.nextVol, dir: dir, j: j}, nil
 }
 
 // survey reads every frame once: what is taken already, what was about to be
@@ -207,6 +236,7 @@ func (s *Spool) roll() error {
 	}
 	old.j = nil
 	s.old = append(s.old, old)
+	s.noSpace = false
 	s.announceStable(s.number)
 	return nil
 }
