@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -244,6 +245,26 @@ func (x *extractor) close() {
 		}
 	}
 	x.stack = x.stack[:len(x.stack)-1]
+}
+
+// scanLines reads a resource on each line. The result has no type and the
+// resources as its parts.
+func scanLines(b []byte) (*resource, error) {
+	all := &resource{}
+	var wrong error
+	for line := range bytes.Lines(b) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		x := &extractor{}
+		if err := scanJSON(line, x); err != nil {
+			wrong = err
+		}
+		if x.root != nil && len(all.parts) < maxKept {
+			all.parts = append(all.parts, x.root)
+		}
+	}
+	return all, wrong
 }
 
 // addPatient keeps ref where it refers to a patient, or to a resource of the

@@ -107,6 +107,8 @@ func (in *interpreter) read(which string, body []byte, contentType, coding strin
 		return nil
 	case kindJSON:
 		err = scanJSON(body, x)
+	case kindLines:
+		x.root, err = scanLines(body)
 	case kindXML:
 		err = scanXML(body, x)
 	default:
@@ -125,6 +127,7 @@ const (
 	kindJSON
 	kindXML
 	kindForm
+	kindLines // a resource on each line, as bulk exports are
 )
 
 // kindOf tells by the media type, and where there is none by the first byte.
@@ -132,6 +135,8 @@ func kindOf(media string, body []byte) bodyKind {
 	switch {
 	case media == "application/x-www-form-urlencoded":
 		return kindForm
+	case strings.HasSuffix(media, "ndjson"):
+		return kindLines
 	case media == "application/json-patch+json":
 		return kindOther
 	case strings.HasSuffix(media, "json"):
@@ -177,7 +182,29 @@ func (in *interpreter) run() {
 	default:
 		in.single()
 	}
+	in.lines()
 	x.Patients = dropLocal(x.Patients)
+}
+
+// lines fills in resources that came one on each line, whatever the URL was.
+func (in *interpreter) lines() {
+	for _, r := range []*resource{in.req, in.resp} {
+		if r != nil && r.typ == "" && len(r.parts) > 0 {
+			r.patientsInto(in.x)
+		}
+	}
+	if in.resp != nil && in.resp.typ == "" {
+		for _, p := range in.resp.parts {
+			in.x.Returned = appendOne(in.x.Returned, p.versioned())
+		}
+	}
+}
+
+func appendOne(list []string, s string) []string {
+	if s == "" {
+		return list
+	}
+	return append(list, s)
 }
 
 // outcomeInto keeps the text of an OperationOutcome.
@@ -361,9 +388,7 @@ func (in *interpreter) operation() {
 		sumUp(x.Search, in.resp)
 	case in.resp.typ == "Parameters":
 		for _, p := range in.resp.parts {
-			if s := p.versioned(); s != "" {
-				x.Returned = append(x.Returned, s)
-			}
+			x.Returned = appendOne(x.Returned, p.versioned())
 		}
 	default:
 		if s := in.resp.versioned(); s != "" {
