@@ -156,22 +156,22 @@ func authSettings() []setting {
 		},
 		{
 			name: "basic", secret: true,
-			doc:  "Clients with a password, in YAML: `user`, `password` (as it is, or its `pbkdf2-sha256$…` hash), `role`.",
+			doc:  "Clients with a password, in YAML: `[{user: loader, password: …, role: event_writer}]`. The password is as it is, or its `pbkdf2-sha256$…` hash.",
 			kind: structured(func(c *Config) *[]BasicClient { return &c.Auth.Basic }),
 		},
 		{
 			name: "mtls",
-			doc:  "Subjects of client certificates, in YAML: `subject`, `role`.",
+			doc:  "Subjects of client certificates, in YAML: `[{subject: \"CN=gateway,O=Example\", role: event_writer}]`.",
 			kind: structured(func(c *Config) *[]Subject { return &c.Auth.MTLS }),
 		},
 		{
 			name: "roles",
-			doc:  "Roles beyond the built-in ones, in YAML: role, table (`*` is every one), actions (`select`, `insert`).",
+			doc:  "Roles beyond the built-in ones (docs/api.md has those), in YAML: `{nurse: {events: [select]}}`; the table `*` is every one.",
 			kind: structured(func(c *Config) *Roles { return &c.Roles }),
 		},
 		{
 			name: "tables",
-			doc:  "Event tables beyond the built-in ones: their names, or in YAML `name` and `grants` (role, actions).",
+			doc:  "Event tables beyond the built-in ones: their names, or in YAML `[{name: visits, grants: {nurse: [select, insert]}}]`.",
 			kind: namesOr(func(c *Config) *[]Table { return &c.Tables }, func(s string) Table { return Table{Name: s} }),
 		},
 	}
