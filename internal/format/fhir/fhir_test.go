@@ -137,7 +137,11 @@ func TestXMLRoundTrip(t *testing.T) {
 func TestXMLIsHAPIs(t *testing.T) {
 	for _, path := range examples(t, "examples/auditevent-r4-xml/*.xml") {
 		asJSON := strings.ReplaceAll(strings.ReplaceAll(path, "r4-xml", "r4-ig"), ".xml", ".json")
-		if _, err := os.Stat(asJSON); err != nil {
+		if strings.HasPrefix(path, "testdata") {
+			asJSON = strings.ReplaceAll(asJSON, "r4-ig", "r4-own")
+		}
+		if !present(asJSON) {
+			t.Logf("%s: not here", asJSON)
 			continue
 		}
 		n := parse(t, read(t, asJSON), R4)
@@ -146,8 +150,11 @@ func TestXMLIsHAPIs(t *testing.T) {
 			t.Errorf("%s: not as HAPI prints: %s", path, differ(want, got))
 		}
 		fromXML := parse(t, text, R4)
-		n.Child("text").Remove("div")
-		fromXML.Child("text").Remove("div")
+		for _, n := range []*Node{n, fromXML} {
+			if text := n.Child("text"); text != nil {
+				text.Remove("div")
+			}
+		}
 		if !Equal(n, fromXML) {
 			t.Errorf("%s: not read as JSON: %s", path, differ(string(AppendJSON(nil, n)), string(AppendJSON(nil, fromXML))))
 		}

@@ -143,6 +143,7 @@ var otherwise = map[string]string{
 	"unknown_profile":            "information with us: it says that it was not checked",
 	"unknown_profile_of_BALP":    "a warning with us",
 	"base64_with_padding_inside": "HAPI takes it",
+	"reference_to_another_type":  "a warning with us, and with HAPI only under BALP: Aidbox refers to types of its own",
 	"object_with_an_id":          "HAPI counts the id, which the constraint does not",
 	"text_after_the_narrative":   "HAPI reads no further than the narrative's end",
 }
