@@ -26,6 +26,7 @@ func (g *Gateway) wrap(next http.Handler, base string) http.Handler {
 			g.refused.Add(1)
 			g.c.Log.Error("a request is refused, because it cannot be recorded", "id", x.c.id, "err", err)
 			refuse(w, http.StatusServiceUnavailable, "The request cannot be recorded, so it is not carried out. Try again later.")
+			x.refused()
 			return
 		}
 		panicked := true
@@ -181,6 +182,17 @@ func (x *exchange) start() error {
 		return x.recorded()
 	}
 	return nil
+}
+
+// refused ends the record of a request that was not carried out. It is tried
+// only: that it could not be recorded is why it was refused.
+func (x *exchange) refused() {
+	if x.number == 0 {
+		return
+	}
+	x.mode = BestEffort
+	x.w.begin(http.StatusServiceUnavailable)
+	_ = x.end(true, "the request was refused, because it could not be recorded")
 }
 
 // safe reports whether the request changes nothing upstream: then what waits

@@ -142,7 +142,7 @@ func TestStrictRefuses(t *testing.T) {
 	}{
 		"destination away": {&steps{err: errors.New("away")}, "GET", "", 503},
 		"full":             {&steps{full: true}, "GET", "", 503},
-		"disk, write":      {&steps{fail: errors.New("disk")}, "POST", "begin sync", 503},
+		"disk, write":      {&steps{fail: errors.New("disk")}, "POST", "begin sync end", 503},
 		"disk, read":       {&steps{fail: errors.New("disk")}, "GET", "begin upstream end sync", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
