@@ -28,3 +28,6 @@ func Explain(ctx context.Context, s *Store, q *query.Query) (string, error) {
 	}
 	return strings.Join(lines, "\n"), nil
 }
+
+// Waiting returns how many requests wait for the sequencer.
+func Waiting(s *Store) int { return s.queue.len() }

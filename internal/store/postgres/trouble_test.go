@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"vigil"
 	"vigil/internal/ledger"
 	"vigil/internal/pgtest"
@@ -26,7 +28,7 @@ func TestBlockedRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	conn := dial(t, url)
+	conn, watch := dial(t, url), dial(t, url) // in a transaction the activity stands still
 	tx, err := conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -40,9 +42,7 @@ func TestBlockedRead(t *testing.T) {
 	if _, err := first.Count(ctx, q); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a count whose client has left: %v", err)
 	}
-	until(t, func() bool {
-		return value(t, conn, "select count(*)::text from pg_stat_activity where state = 'active' and datname = current_database() and pid <> pg_backend_pid() and wait_event_type = 'Lock'") == "0"
-	})
+	until(t, func() bool { return locked(t, watch) == "0" })
 	_, err = s.Count(t.Context(), q)
 	wantKind(t, "a count that takes too long", err, vigil.Unavailable, "57014")
 	if err := tx.Rollback(t.Context()); err != nil {
@@ -51,6 +51,12 @@ func TestBlockedRead(t *testing.T) {
 	if n, err := first.Count(t.Context(), q); err != nil || n != 3 {
 		t.Errorf("a count afterwards: %d, %v", n, err)
 	}
+}
+
+// locked returns how many sessions of the database wait for a lock.
+func locked(t testing.TB, conn *pgx.Conn) string {
+	t.Helper()
+	return value(t, conn, "select count(*)::text from pg_stat_activity where state = 'active' and datname = current_database() and pid <> pg_backend_pid() and wait_event_type = 'Lock'")
 }
 
 func wantKind(t testing.TB, what string, err error, kind vigil.Kind, code string) {
@@ -127,4 +133,55 @@ func TestTampering(t *testing.T) {
 	if len(wrong) != 1 || wrong[0] != 122 {
 		t.Errorf("entries %v are not what was logged, want 122", wrong)
 	}
+}
+
+// TestOneRefused has the database refuse one request of a group: the others are
+// stored.
+func TestOneRefused(t *testing.T) {
+	s, url := open(t)
+	if err := pgtest.Exec(t.Context(), url, "alter table api.events add constraint no_bad check (event->>'bad' is null)"); err != nil {
+		t.Fatal(err)
+	}
+	conn, watch := dial(t, url), dial(t, url) // in a transaction the activity stands still
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "select * from vigil.tree for update"); err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan error, 1)
+	go func() { first <- s.Write(context.Background(), numbered(vigil.TableEvents, 99, 1)) }()
+	until(t, func() bool { return locked(t, watch) == "1" }) // it has its turn, and the others wait for theirs
+	const requests = 12
+	errs := make(chan error, requests)
+	for i := range requests {
+		go func() {
+			events := numbered(vigil.TableEvents, i, 2)
+			if i == 5 {
+				events[1].Doc = []byte(`{"bad": 1}`)
+			}
+			_, err := s.Append(context.Background(), &store.Batch{Events: events, Key: &store.Key{Key: itoa(i)}})
+			if (err != nil) != (i == 5) {
+				t.Errorf("request %d: %v", i, err)
+			}
+			errs <- err
+		}()
+	}
+	until(t, func() bool { return postgres.Waiting(s) == requests })
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	for range requests {
+		if err := <-errs; err != nil {
+			wantKind(t, "the request that the database refuses", err, vigil.Invalid, "23514")
+		}
+	}
+	if n, err := s.Count(t.Context(), &query.Query{Table: vigil.TableEvents, Where: query.And{}, Limit: -1}); err != nil || n != 2*(requests-1)+1 {
+		t.Errorf("%d rows, %v; want %d", n, err, 2*(requests-1)+1)
+	}
+	storetest.CheckRoot(t, s)
 }
