@@ -9,7 +9,8 @@
 //
 // A record that [Spool.Begin], [Spool.End] or [Spool.Write] took survives the
 // end of the process; after [Spool.Sync] the loss of power too. Between the two
-// lies one fdatasync: the next one starts when the last one ends. Every record
+// lie one or two fdatasyncs: while somebody waits the next one starts when the
+// last one ends, else at most 5 ms later. Every record
 // becomes events that the Writer has taken, in the order of End and Write, or it
 // is still in the spool. One that began and never ended, because the process
 // did, becomes events at the next start. Nothing is ever left out; where there
@@ -22,7 +23,8 @@
 // the same events are sent with the same key, after a crash and by a later
 // version of this program too. [Key] tells a Writer the key: one that remembers
 // keys, as a store of Vigil does by its idempotency keys, adds nothing when a
-// batch that it has taken comes again. To other Writers a batch may come twice
+// batch that it has taken comes again. (The key stands for the batch: hash the
+// key, not the events, where a store wants a hash of the body.) To other Writers a batch may come twice
 // after a crash. (So may one that was sent while the disk was full, since its
 // key could not be written.)
 //

@@ -169,6 +169,9 @@ func TestRestart(t *testing.T) {
 	if _, err := s.End(t.Context(), 0, []byte("closed")); err == nil {
 		t.Error("a closed spool takes records")
 	}
+	if st, err := spool.Inspect(dir); err != nil || st.Waiting != 2*4096 || st.Begun != 1 || st.Volumes != 1 {
+		t.Errorf("status %+v, %v", st, err)
+	}
 	for range 3 { // the store stays away over several starts
 		s = open(t, dir, k)
 		s.Close()
@@ -390,6 +393,12 @@ func TestOpenErrors(t *testing.T) {
 	open(t, dir, &keeper{})
 	if _, err := spool.Open(spool.Config{Dir: dir, Writer: &keeper{}}); err == nil {
 		t.Error("two spools have one directory")
+	}
+	if _, err := spool.Inspect(dir); err == nil {
+		t.Error("a spool is inspected that is open")
+	}
+	if _, err := spool.Inspect(dir + "/absent"); err == nil {
+		t.Error("a spool is inspected that is not there")
 	}
 	if _, err := spool.Open(spool.Config{Dir: t.TempDir()}); err == nil {
 		t.Error("a spool without a Writer")

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -23,6 +24,22 @@ func (s *Spool) options() journal.Options {
 // open locks the directory, looks through the volumes that are there, and
 // begins a new one.
 func (s *Spool) open() error {
+	if err := s.find(); err != nil {
+		return err
+	}
+	if err := s.survey(); err != nil {
+		return err
+	}
+	var err error
+	if s.cur, err = s.newVolume(); err != nil {
+		return err
+	}
+	s.reserve()
+	return s.interrupted()
+}
+
+// find locks the directory and lists its volumes.
+func (s *Spool) find() error {
 	if err := os.MkdirAll(s.c.Dir, 0o700); err != nil {
 		return err
 	}
@@ -46,15 +63,28 @@ func (s *Spool) open() error {
 			s.nextVol = max(s.nextVol, n)
 		}
 	}
-	slices.SortFunc(s.old, func(a, b *volume) int { return int(int64(a.n) - int64(b.n)) })
-	if err := s.survey(); err != nil {
-		return err
+	slices.SortFunc(s.old, func(a, b *volume) int { return cmp.Compare(a.n, b.n) })
+	return nil
+}
+
+// Inspect says what waits in the spool in dir, which no process may have open.
+func Inspect(dir string) (Status, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return Status{}, fmt.Errorf("inspect spool: %w", err)
 	}
-	if s.cur, err = s.newVolume(); err != nil {
-		return err
+	s := &Spool{c: Config{Dir: dir}, begun: map[uint64]*began{}}
+	s.c.defaults()
+	err := s.find()
+	if err == nil {
+		err = s.survey()
 	}
-	s.reserve()
-	return s.interrupted()
+	if cerr := s.closeFiles(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return Status{}, fmt.Errorf("inspect spool: %w", err)
+	}
+	return Status{Waiting: s.bytes, Begun: len(s.begun), Volumes: len(s.old)}, nil
 }
 
 // reserveSize is what is kept on the disk for the moment in which it is full:
