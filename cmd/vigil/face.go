@@ -69,7 +69,7 @@ func (r *reach) open(ctx context.Context, std *stdio, create bool) (*face, error
 		return nil, usagef("store %q: only a dir: store can be opened here; give a running server by --url", cfg.Store)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "manifest")); errors.Is(err, fs.ErrNotExist) && !create {
-		return nil, fmt.Errorf("there is no store in %s: name one by --store, or a server by --url", dir)
+		return nil, fmt.Errorf("%w in %s: name one by --store, or a server by --url", errNoStore, dir)
 	}
 	s, err := segment.Open(storeOptions(cfg), storeConfig(cfg, slog.New(slog.DiscardHandler), nil))
 	switch {
@@ -81,6 +81,9 @@ func (r *reach) open(ctx context.Context, std *stdio, create bool) (*face, error
 	}
 	return local(ctx, s, cfg)
 }
+
+// errNoStore says that there is no store where one should be.
+var errNoStore = errors.New("there is no store")
 
 // local puts the faces before a store that is open here, so that what is asked
 // of it is answered, and recorded, as a server would.
@@ -104,7 +107,7 @@ func local(ctx context.Context, s store.Store, cfg *config.Config) (*face, error
 	})
 	h := server.Handler(server.Config{API: api, Log: http.NotFoundHandler(), Edge: edge, Recorder: recorder})
 	return &face{
-		remote: &remote{name: "the store", base: "http://vigil", client: &http.Client{Transport: inProcess{h}}},
+		remote: &remote{name: absolute(storeDir(cfg)), base: "http://vigil", client: &http.Client{Transport: inProcess{h}}},
 		store:  s,
 		close: func() error {
 			stop()

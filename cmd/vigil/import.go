@@ -27,21 +27,29 @@ type importCmd struct {
 	Files   []string `arg:"" name:"file" help:"Files to import; - is standard input."`
 }
 
-// Run imports the files one after the other. It may be broken off and run
-// again: what is there already is merged.
+// Help says what is not added twice.
+func (*importCmd) Help() string {
+	return `An import may be broken off and run again, and a file that has grown may be
+imported again: what is there already is merged, not added twice.
+
+A record with an id is there if the table has the same document under that id, or
+under a new one that an import gave it: an id that is taken, or below the last one,
+becomes _source_id. Records without ids, and all of them where the token may not
+read, are known by where they stand in the file, for seven days; lines may be
+appended to it, but not changed or taken out. Two such files that begin with the
+same records are taken for one that has grown.`
+}
+
+// Run imports the files one after the other.
 func (c *importCmd) Run(ctx context.Context, std *stdio) (err error) {
 	if c.Refused != "" && len(c.Files) > 1 {
 		return usagef("--refused is for one file, and there are %d", len(c.Files))
 	}
-	f, err := c.open(ctx, std, true)
-	if err != nil {
+	target := &destination{importCmd: c, std: std}
+	if err := target.open(ctx, false); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.close()) }()
-	var target transfer.Target = &transfer.Remote{Client: f.client, Base: f.base, Token: f.token, Table: c.Table}
-	if f.store != nil {
-		target = &transfer.Local{Store: f.store, Table: c.Table, Format: vigil.FormatOf(c.Table), Sender: sender()}
-	}
+	defer func() { err = errors.Join(err, target.close()) }()
 	refused := int64(0)
 	for _, name := range c.Files {
 		n, err := c.file(ctx, std, target, name)
@@ -51,18 +59,22 @@ func (c *importCmd) Run(ctx context.Context, std *stdio) (err error) {
 		refused += n
 	}
 	if refused > 0 {
-		return fmt.Errorf("%d records were refused", refused)
+		return fmt.Errorf("%s refused", number(refused, "record was", "records were"))
 	}
 	return nil
 }
 
 // file imports one file and says what became of it.
-func (c *importCmd) file(ctx context.Context, std *stdio, target transfer.Target, name string) (refused int64, err error) {
+func (c *importCmd) file(ctx context.Context, std *stdio, target *destination, name string) (refused int64, err error) {
 	in, size, name, err := openInput(std, name)
 	if err != nil {
 		return 0, err
 	}
 	defer in.Close()
+	records, err := c.records(in)
+	if err != nil {
+		return 0, err
+	}
 	if c.Refused != "" {
 		name = c.Refused
 	} else {
@@ -71,32 +83,85 @@ func (c *importCmd) file(ctx context.Context, std *stdio, target transfer.Target
 	out := &refusals{path: name}
 	shown := newProgress(std.Err, size)
 	im := transfer.Import{Target: target, Refused: out.add, Progress: func(n transfer.Counts) { shown.step(n.Offset &^ 255) }}
-	counts, err := im.Run(ctx, c.records(in))
+	counts, err := im.Run(ctx, records)
 	shown.done()
 	err = errors.Join(err, out.close())
 	fmt.Fprintf(std.Out, "%s: %d taken, %d merged, %d refused\n", filepath.Base(in.Name()), counts.Taken, counts.Merged, counts.Refused)
 	if counts.Refused > 0 {
 		fmt.Fprintf(std.Err, "vigil: the refused records are in %s, with reasons\n", out.path)
 	}
+	if target.err != nil { // running it again will not help
+		return counts.Refused, target.err
+	}
 	if err != nil {
 		err = fmt.Errorf("%w (run it again to go on: nothing is added twice)", err)
+	} else if counts.Taken+counts.Merged+counts.Refused == 0 {
+		err = errors.New("there are no records in the file")
 	}
 	return counts.Refused, err
 }
 
 // records reads a file, in the form that it has or is said to have.
-func (c *importCmd) records(in input) iter.Seq2[transfer.Record, error] {
-	limits := web.DefaultLimits()
-	return func(yield func(transfer.Record, error) bool) {
-		head, format := bufio.NewReaderSize(in, 64<<10), transfer.Format(c.Format)
-		if c.Format == "auto" {
-			b, _ := head.Peek(4096) // an error comes again when it is read
-			format = transfer.Detect(in.Name(), b)
-		}
-		transfer.Read(head, format, transfer.Options{
-			Limits: jsonb.Limits{Depth: limits.Depth, Keys: limits.Keys},
-		})(yield)
+func (c *importCmd) records(in input) (iter.Seq2[transfer.Record, error], error) {
+	head, format := bufio.NewReaderSize(in, 64<<10), transfer.Format(c.Format)
+	b, _ := head.Peek(4096) // an error comes again when it is read
+	if err := transfer.Unreadable(b); err != nil {
+		return nil, usageError{err}
 	}
+	if c.Format == "auto" {
+		if format = transfer.Detect(in.Name(), b); format == "" {
+			return nil, usagef("unknown form of %s: give --format (auto takes CSV with a column event only)", in.Name())
+		}
+	}
+	limits := web.DefaultLimits()
+	return transfer.Read(head, format, transfer.Options{
+		Limits: jsonb.Limits{Depth: limits.Depth, Keys: limits.Keys},
+	}), nil
+}
+
+// destination is where an import goes. Where there is no store yet it is made
+// for the first good record, and not before.
+type destination struct {
+	*importCmd
+	std  *stdio
+	face *face
+	transfer.Finder
+	err error // why it could not be opened for the first record
+}
+
+// open opens what there is; create makes a new store.
+func (d *destination) open(ctx context.Context, create bool) error {
+	f, err := d.importCmd.open(ctx, d.std, create)
+	if errors.Is(err, errNoStore) && !create {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.face = f
+	d.Finder = &transfer.Remote{Client: f.client, Base: f.base, Token: f.token, Table: d.Table}
+	if f.store != nil {
+		d.Finder = &transfer.Local{Store: f.store, Table: d.Table, Format: vigil.FormatOf(d.Table), Sender: sender()}
+	}
+	return nil
+}
+
+func (d *destination) close() error {
+	if d.face == nil {
+		return nil
+	}
+	return d.face.close()
+}
+
+// Last implements transfer.Finder. It is what an import begins with.
+func (d *destination) Last(ctx context.Context) (int64, error) {
+	if d.face == nil {
+		if d.err = d.open(ctx, true); d.err != nil {
+			return 0, d.err
+		}
+		fmt.Fprintf(d.std.Err, "vigil: into a new store %s\n", d.face.name)
+	}
+	return d.Finder.Last(ctx)
 }
 
 // input is a file to import.

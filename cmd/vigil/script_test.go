@@ -36,7 +36,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("STORE", filepath.Join(dir, "s"))
 			return os.Symlink(self, filepath.Join(bin, "vigil"))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "appendto": appendTo},
 	})
 }
 
@@ -53,4 +53,13 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Check(err)
+}
+
+// appendTo appends the second file to the first.
+func appendTo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: appendto FILE MORE")
+	}
+	text := ts.ReadFile(args[0]) + ts.ReadFile(args[1])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }

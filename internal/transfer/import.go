@@ -19,7 +19,11 @@ type Target interface {
 }
 
 // Refusal says that some record of a chunk is not taken, and never will be.
-type Refusal struct{ Err error }
+type Refusal struct {
+	Err error
+	// KeyUsed says that it is not for the records: the key was seen with others.
+	KeyUsed bool
+}
 
 // Error implements error.
 func (r *Refusal) Error() string { return r.Err.Error() }
@@ -30,14 +34,20 @@ func (r *Refusal) Unwrap() error { return r.Err }
 // Counts says what became of the records of an import.
 type Counts struct {
 	Taken   int64 // added now
-	Merged  int64 // added by an earlier run
+	Merged  int64 // there already
 	Refused int64
 	Offset  int64 // bytes of the file that are dealt with
 }
 
 // Import is one file on its way into a target. A run that was broken off is
-// repeated from the start: chunks are cut at the same places and keyed by what
-// is in them and where they lie, so what the target knows is merged.
+// repeated from the start, and a file that has grown is imported again: what
+// the target has is merged.
+//
+// A record with an id is there if the table has the same document under that
+// id, or under a new one that was given in its place. Records without ids, and
+// all of them where the target cannot be asked, are known by the idempotency
+// keys of the pieces they were handed over in: see [Import.pieces]. The target
+// remembers keys for seven days.
 type Import struct {
 	Target Target
 	// Refused is called for each record that is not taken.
@@ -47,6 +57,8 @@ type Import struct {
 	// MaxRecords and MaxBytes cut the chunks; 0 is 1,000 and 1 MiB.
 	MaxRecords int
 	MaxBytes   int64
+
+	known *known
 }
 
 // chunk is what is handed over in one piece.
@@ -54,6 +66,7 @@ type chunk struct {
 	records []Record
 	bad     []*BadRecord
 	end     int64 // offset in the file
+	full    bool  // it ends because it is full: more at the end of the file changes nothing
 	err     error // why the file ends here
 }
 
@@ -98,7 +111,7 @@ func (im *Import) take(ctx context.Context, c *Counts, ch chunk) error {
 			return err
 		}
 	}
-	if err := im.hand(ctx, c, ch.records); err != nil {
+	if err := im.hand(ctx, c, ch); err != nil {
 		return err
 	}
 	c.Offset = max(c.Offset, ch.end)
@@ -135,6 +148,7 @@ func (im *Import) cut(records iter.Seq2[Record, error], send func(chunk) bool) {
 			held += int64(len(rec.Doc))
 		}
 		if len(ch.records)+len(ch.bad) >= most || held >= size {
+			ch.full = true
 			if !send(ch) {
 				return
 			}
@@ -146,32 +160,91 @@ func (im *Import) cut(records iter.Seq2[Record, error], send func(chunk) bool) {
 	}
 }
 
-// hand gives records to the target, in halves where some are refused, until
-// the ones that are refused are alone.
-func (im *Import) hand(ctx context.Context, c *Counts, records []Record) error {
+// hand gives the records of a chunk to the target: those with ids that the
+// table can be asked for without what is there, the others under keys that tell
+// what is there.
+func (im *Import) hand(ctx context.Context, c *Counts, ch chunk) error {
+	if im.known == nil && len(ch.records) > 0 {
+		k, err := newKnown(ctx, im.Target)
+		if err != nil {
+			return err
+		}
+		im.known = k
+	}
+	for rest := ch.records; len(rest) > 0; {
+		run := rest
+		if im.known.finder != nil {
+			run = alike(rest)
+		}
+		rest = rest[len(run):]
+		if im.known.finder == nil || !run[0].HasID {
+			if err := im.pieces(ctx, c, run, ch.full || len(rest) > 0); err != nil {
+				return err
+			}
+			im.known.given(len(run))
+			continue
+		}
+		fresh, err := im.known.without(ctx, run)
+		if err != nil {
+			return err
+		}
+		c.Merged += int64(len(run) - len(fresh))
+		if err := im.halve(ctx, c, fresh); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// halve appends records, in halves where some are refused, until the ones that
+// are refused are alone.
+func (im *Import) halve(ctx context.Context, c *Counts, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	merged, err := im.Target.Append(ctx, key(records), records)
+	sum := digest(records)
+	merged, err := im.Target.Append(ctx, "import-"+strconv.FormatInt(records[0].Offset, 10)+"-"+hex.EncodeToString(sum[:]), records)
 	refusal, refused := errors.AsType[*Refusal](err)
 	switch {
 	case refused && len(records) == 1:
-		r := records[0]
-		return im.refuse(c, &BadRecord{Line: r.Line, Offset: r.Offset, Text: r.Doc, Err: refusal.Err})
+		return im.refuseRecord(c, records[0], refusal)
 	case refused:
 		half := len(records) / 2
-		if err := im.hand(ctx, c, records[:half]); err != nil {
+		if err := im.halve(ctx, c, records[:half]); err != nil {
 			return err
 		}
-		return im.hand(ctx, c, records[half:])
+		return im.halve(ctx, c, records[half:])
 	case err != nil:
 		return err
-	case merged:
-		c.Merged += int64(len(records))
-	default:
-		c.Taken += int64(len(records))
 	}
+	c.count(len(records), merged)
+	im.known.added(records)
 	return nil
+}
+
+// alike returns the records at the beginning that have an id, each another, or
+// that have none.
+func alike(records []Record) []Record {
+	seen := map[int64]bool{}
+	for i, r := range records {
+		if r.HasID != records[0].HasID || r.HasID && seen[r.ID] {
+			return records[:i]
+		}
+		seen[r.ID] = true
+	}
+	return records
+}
+
+func (c *Counts) count(n int, merged bool) {
+	if merged {
+		c.Merged += int64(n)
+	} else {
+		c.Taken += int64(n)
+	}
+}
+
+func (im *Import) refuseRecord(c *Counts, r Record, why *Refusal) error {
+	return im.refuse(c, &BadRecord{Line: r.Line, Offset: r.Offset, Text: r.Doc, Err: why.Err})
 }
 
 func (im *Import) refuse(c *Counts, bad *BadRecord) error {
@@ -180,13 +253,6 @@ func (im *Import) refuse(c *Counts, bad *BadRecord) error {
 		return nil
 	}
 	return im.Refused(bad)
-}
-
-// key is the idempotency key of a chunk: where it begins in the file, and the
-// hash of its records.
-func key(records []Record) string {
-	sum := digest(records)
-	return "import-" + strconv.FormatInt(records[0].Offset, 10) + "-" + hex.EncodeToString(sum[:])
 }
 
 // digest hashes ids and documents.

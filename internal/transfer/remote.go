@@ -31,17 +31,25 @@ type Remote struct {
 	Pause func(context.Context, time.Duration) error
 }
 
-var _ Target = (*Remote)(nil)
+var _ Finder = (*Remote)(nil)
 
 // Append implements [Target].
 func (r *Remote) Append(ctx context.Context, key string, records []Record) (merged bool, err error) {
 	body := lines(records)
+	err = r.retry(ctx, func() (wait time.Duration, err error) {
+		merged, wait, err = r.send(ctx, key, body)
+		return wait, err
+	})
+	return merged, err
+}
+
+// retry tries until it works, or there is no use in another attempt.
+func (r *Remote) retry(ctx context.Context, try func() (wait time.Duration, err error)) error {
 	attempts := cmp.Or(r.Attempts, 6)
 	for i := 1; ; i++ {
-		var wait time.Duration
-		merged, wait, err = r.send(ctx, key, body)
+		wait, err := try()
 		if err == nil || wait < 0 || i == attempts {
-			return merged, err
+			return err
 		}
 		if wait == 0 {
 			wait = 250 * time.Millisecond << min(i, 6)
@@ -51,7 +59,7 @@ func (r *Remote) Append(ctx context.Context, key string, records []Record) (merg
 			pause = sleep
 		}
 		if err := pause(ctx, wait); err != nil {
-			return false, err
+			return err
 		}
 	}
 }
@@ -91,14 +99,21 @@ func (r *Remote) send(ctx context.Context, key string, body []byte) (merged bool
 	err = ErrorOf(res.StatusCode, text)
 	switch res.StatusCode {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return false, final, &Refusal{err}
+		return false, final, &Refusal{Err: err, KeyUsed: res.StatusCode == http.StatusUnprocessableEntity}
+	}
+	return false, waitOf(res), err
+}
+
+// waitOf is how long to wait until the next attempt after an error.
+func waitOf(res *http.Response) time.Duration {
+	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		if s, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && s > 0 {
-			wait = min(time.Duration(s)*time.Second, time.Minute)
+			return min(time.Duration(s)*time.Second, time.Minute)
 		}
-		return false, wait, err
+		return 0
 	}
-	return false, final, err
+	return final
 }
 
 // ErrorOf makes an error of a server's answer: of PostgREST's error object, or

@@ -2,17 +2,23 @@
 // writers of NDJSON, JSON arrays, CSV and logserver's SQL dumps, and an import
 // that may be broken off and repeated without adding anything twice.
 //
+// An import may also be repeated over a file that has grown: see [Import] for
+// how it knows what is there.
+//
 // Everything streams: memory holds one record, or one chunk of records, however
-// large the file is. What the events mean is not looked at.
+// large the file is, and 24 bytes for each row that an earlier import gave a new
+// id. What the events mean is not looked at.
 package transfer
 
 import (
 	"bytes"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,13 +100,13 @@ func Read(r io.Reader, f Format, o Options) iter.Seq2[Record, error] {
 	}
 }
 
-// Detect guesses the format from a file's name and its first bytes.
+// Detect tells the format from a file's name and its first bytes; it is empty
+// where they do not tell. CSV is taken for that only where the header has a
+// column event: anything may look like a table.
 func Detect(name string, head []byte) Format {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".ndjson", ".jsonl":
 		return NDJSON
-	case ".csv":
-		return CSV
 	case ".sql":
 		return SQL
 	}
@@ -124,7 +130,22 @@ func Detect(name string, head []byte) Format {
 	case "SET", "COPY", "INSERT", "CREATE", "BEGIN", "BEGIN;", "SELECT", "ALTER":
 		return SQL
 	}
-	return CSV
+	if header, err := csv.NewReader(bytes.NewReader(head)).Read(); err == nil && slices.Contains(header, "event") {
+		return CSV
+	}
+	return ""
+}
+
+// Unreadable returns what to do about a file that begins like one that has to
+// be unpacked before it can be read, nil for any other.
+func Unreadable(head []byte) error {
+	switch {
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return errors.New("the file is compressed: unpack it first, as with gunzip --keep FILE, or import what gunzip --stdout FILE prints as -")
+	case bytes.HasPrefix(head, []byte("PGDMP")):
+		return errors.New("the file is a dump in pg_dump's custom form: make a plain one, with pg_restore --file=plain.sql FILE, or with pg_dump --format=plain")
+	}
+	return nil
 }
 
 const bom = "\xef\xbb\xbf"

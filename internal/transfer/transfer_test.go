@@ -162,7 +162,9 @@ func TestDetect(t *testing.T) {
 		want       transfer.Format
 	}{
 		{"a.NDJSON", "x", transfer.NDJSON},
-		{"a.csv", "{}", transfer.CSV},
+		{"a.csv", "a;b\n1;2", ""},
+		{"notes.txt", "What happened, and when", ""},
+		{"-", "\xef\xbb\xbfid,\"event\"\n1,{}", transfer.CSV},
 		{"dump.sql", "", transfer.SQL},
 		{"-", "\xef\xbb\xbf [1]", transfer.JSON},
 		{"-", "{\"a\":1}\n{\"a\":2}", transfer.NDJSON},
