@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs into .tools what the tests use beyond Go: PostgreSQL 15, PostgREST
-# 12.0.2, the Python and JavaScript clients, strace. Says in a line each what it
+# 12.0.2, the Python and JavaScript clients, strace, Java with Maven. Says in a line each what it
 # could not install; with CI=true that is a failure.
 set -u
 cd "$(dirname "$0")/.."
@@ -28,6 +28,12 @@ postgres || lack PostgreSQL "install the package postgresql"
 
 have strace || apt strace || true
 have strace || lack strace "install the package strace"
+
+# HAPI's validator, the oracle of FHIR, is built by its test.
+have javac || apt default-jdk-headless || true
+have javac || lack "a Java development kit" "install version 17 or later"
+have mvn || apt maven || true
+have mvn || lack Maven "install the package maven"
 
 if [ ! -x .tools/postgrest ]; then
   if have npm; then
