@@ -20,8 +20,9 @@ import (
 // last signed for each of them, so that a store put back to an older state is
 // noticed before it signs a second history. It is safe for concurrent use.
 type Guard struct {
-	dir string
-	mu  sync.Mutex
+	dir  string
+	mu   sync.Mutex
+	made bool // the directory is there, and its name is stable
 }
 
 // GuardState is what the guard remembers of one store.
@@ -47,15 +48,27 @@ func (h *Hash) UnmarshalText(b []byte) (err error) {
 }
 
 // OpenGuard opens the guard that keeps its files, one for each store id, in a
-// directory. It makes the directory where there is none.
+// directory. Where there is none, the first Save makes it.
 func OpenGuard(dir string) (*Guard, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open guard: %w", err)
-	}
-	if err := syncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
-		return nil, fmt.Errorf("open guard: %w", err)
+	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
+		return nil, fmt.Errorf("open guard: %s is no directory", dir)
 	}
 	return &Guard{dir: dir}, nil
+}
+
+// make makes the directory, once. The caller holds mu.
+func (g *Guard) make() error {
+	if g.made {
+		return nil
+	}
+	if err := os.MkdirAll(g.dir, 0o700); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(filepath.Clean(g.dir))); err != nil {
+		return err
+	}
+	g.made = true
+	return nil
 }
 
 func (g *Guard) path(storeID string) (string, error) {
@@ -68,8 +81,8 @@ func (g *Guard) path(storeID string) (string, error) {
 	return filepath.Join(g.dir, storeID+".json"), nil
 }
 
-// Load returns what is remembered of a store. The error wraps
-// [fs.ErrNotExist] where nothing is.
+// Load returns what is remembered of a store. Where nothing is, the error is a
+// [*NoGuardError], which wraps [fs.ErrNotExist].
 func (g *Guard) Load(storeID string) (GuardState, error) {
 	var s GuardState
 	path, err := g.path(storeID)
@@ -77,6 +90,9 @@ func (g *Guard) Load(storeID string) (GuardState, error) {
 		return s, fmt.Errorf("load guard: %w", err)
 	}
 	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, &NoGuardError{File: path}
+	}
 	if err != nil {
 		return s, fmt.Errorf("load guard: %w", err)
 	}
@@ -108,6 +124,9 @@ func (g *Guard) Save(s GuardState) error {
 	sum := sha256.Sum256(body)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err := g.make(); err != nil {
+		return fmt.Errorf("save guard: %w", err)
+	}
 	if err := writeFile(path, append([]byte(guardMark+hex.EncodeToString(sum[:])+"\n"), body...), os.Rename); err != nil {
 		return fmt.Errorf("save guard: %w", err)
 	}
@@ -126,6 +145,22 @@ func (e *RollbackError) Error() string {
 	return "the store is not the one that was last signed: " + e.Reason +
 		"; put the newest store back, or run vigil recover to go on from this one in a new epoch"
 }
+
+// NoGuardError says that nothing is remembered of a store. A store that keeps a
+// guard from its first start on must not sign then: nobody can tell whether it
+// was put back to an older state.
+type NoGuardError struct {
+	File string // where the guard is expected
+}
+
+// Error implements error.
+func (e *NoGuardError) Error() string {
+	return "the store has no rollback guard, which tells whether it was put back to an older state: it is expected at " +
+		e.File + "; put it back, or vigil recover opens a new epoch"
+}
+
+// Unwrap returns [fs.ErrNotExist].
+func (e *NoGuardError) Unwrap() error { return fs.ErrNotExist }
 
 // Check compares a store with what the guard remembers: its log, its epoch and
 // the last id of each table. It returns a [*RollbackError] if the store is

@@ -37,6 +37,8 @@ type Log struct {
 	peaks    [64]Hash          // peaks[b]: root of the perfect subtree of 2^b leaves, if bit b of the size is set
 	current  [tileLevels]*tile // the tile being filled at each level, nil before its first hash
 
+	onDamage func(error) // nil: nobody listens
+
 	flushing sync.Mutex // held while tiles are written, and by whatever takes tiles back
 
 	mu         sync.RWMutex
@@ -82,6 +84,18 @@ func NewLog(origin string, t Tiles) *Log {
 		origin: origin, tiles: t, memory: map[tileID]*tile{}, rootSize: -1,
 		changed: make(chan struct{}),
 	}
+}
+
+// OnDamage has f called, in any goroutine, whenever tiles are met that are
+// damaged, or lost. It is called before the log is shared.
+func (l *Log) OnDamage(f func(error)) { l.onDamage = f }
+
+// damaged tells about damage, and returns err.
+func (l *Log) damaged(err error) error {
+	if l.onDamage != nil {
+		l.onDamage(err)
+	}
+	return err
 }
 
 // Origin returns the log's name.

@@ -37,7 +37,7 @@ func (l *Log) Proof(index int64, record []byte) ([]byte, error) {
 	}
 	p := Proof{Index: index, Record: record, Hashes: hashes, Checkpoint: signed}
 	if err := p.check(c, record); err != nil {
-		return nil, fmt.Errorf("prove entry %d: the log's tiles or the event are damaged, run vigil verify: %w", index, err)
+		return nil, l.damaged(fmt.Errorf("prove entry %d: the log's tiles or the event are damaged, run vigil verify: %w", index, err))
 	}
 	return p.AppendText(nil), nil
 }

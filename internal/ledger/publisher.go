@@ -213,14 +213,14 @@ func (p *Publisher) extends(size int64) error {
 		return nil
 	}
 	if size < p.last.Size {
-		return ErrForked
+		return p.c.Log.damaged(ErrForked)
 	}
 	root, err := p.c.Log.RootAt(p.last.Size)
 	if err != nil {
 		return err
 	}
 	if root != p.last.Root {
-		return ErrForked
+		return p.c.Log.damaged(ErrForked)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -138,7 +139,7 @@ func TestPublisherOrder(t *testing.T) {
 		Log: l, Signer: newSigner(t, "log.example/a"), Guard: must(OpenGuard(dir)), StoreID: "s1", Epoch: 1,
 		Outputs: []Output{out}, Metrics: metrics,
 	}))
-	if err := os.RemoveAll(dir); err != nil {
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // where the directory should be
 		t.Fatal(err)
 	}
 	if p.Now(t.Context()) == nil {
@@ -150,7 +151,7 @@ func TestPublisherOrder(t *testing.T) {
 	if n := metric(t, metrics, "vigil_checkpoint_failures_total"); n != 1 {
 		t.Errorf("%v failures counted", n)
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Now(t.Context()); err != nil || l.Checkpoint() == nil {
@@ -224,9 +225,53 @@ func TestForkIsNotSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, l, 1_200)
+	var told error
+	l.OnDamage(func(err error) { told = err })
 	tiles.tiles[tileID{0, 3}][5] ^= 1
 	if err := p.Now(t.Context()); !errors.Is(err, ErrForked) {
 		t.Errorf("signed over a changed tile: %v", err)
+	}
+	if !errors.Is(told, ErrForked) {
+		t.Errorf("told %v", told)
+	}
+}
+
+// TestDamageIsTold changes and removes tiles under proofs.
+func TestDamageIsTold(t *testing.T) {
+	for name, prove := range map[string]func(l *Log) error{
+		"inclusion":               func(l *Log) error { return second(l.Proof(300, []byte("leaf 300"))) },
+		"growth":                  func(l *Log) error { return second(l.Consistency(300, 1000)) },
+		"growth to an older size": func(l *Log) error { return second(l.Consistency(300, 900)) },
+		"tile":                    func(l *Log) error { return second(l.Tile(0, 1, 256)) },
+	} {
+		for _, lost := range []bool{false, true} {
+			tiles := &MemoryTiles{}
+			l := NewLog("log.example/a", tiles)
+			for i := range 1000 {
+				l.Append(HashLeaf([]byte(fmt.Sprint("leaf ", i))))
+			}
+			if err := l.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			l.Publish(1000)
+			if err := must(NewPublisher(PublisherConfig{Log: l, Signer: newSigner(t, "log.example/a")})).Now(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var told error
+			l.OnDamage(func(err error) { told = err })
+			if err := prove(l); err != nil || told != nil {
+				t.Fatalf("%s: %v, told %v", name, err, told)
+			}
+			if lost {
+				delete(tiles.tiles, tileID{0, 1})
+			} else {
+				tiles.tiles[tileID{0, 1}][32*(301-256)] ^= 1
+			}
+			// A verifier compares a tile with the root; the server hands it on.
+			if err := prove(l); (err == nil || told == nil) && (lost || name != "tile") {
+				t.Errorf("%s, lost %v: %v, told %v", name, lost, err, told)
+			}
+		}
 	}
 }
 
@@ -236,6 +281,10 @@ func TestGuardDamage(t *testing.T) {
 	want := GuardState{StoreID: "s1", Epoch: 2, Size: 9, Root: Hash{1}, LastIDs: map[string]int64{"events": 4}, Checkpoint: []byte("x")}
 	if err := g.Save(want); err != nil {
 		t.Fatal(err)
+	}
+	none, ok := errors.AsType[*NoGuardError](second(g.Load("s2")))
+	if !ok || !errors.Is(none, fs.ErrNotExist) || none.File != filepath.Join(dir, "s2.json") || !strings.Contains(none.Error(), none.File) {
+		t.Errorf("a store that is not known: %v", none)
 	}
 	if got, err := g.Load("s1"); err != nil || got.Size != 9 || got.LastIDs["events"] != 4 || got.Root != want.Root {
 		t.Fatalf("%+v, %v", got, err)

@@ -75,7 +75,8 @@ func (l *Log) Inclusion(index, size int64) ([]Hash, error) {
 }
 
 // Consistency returns the proof that the log of one published size extends the
-// log of an older one (RFC 6962, section 2.1.2). From 0 and to itself it is empty.
+// log of an older one (RFC 6962, section 2.1.2), checked before it is given out.
+// From 0 and to itself it is empty.
 func (l *Log) Consistency(from, to int64) ([]Hash, error) {
 	if err := l.covers(to); err != nil {
 		return nil, fmt.Errorf("prove consistency: %w", err)
@@ -86,9 +87,23 @@ func (l *Log) Consistency(from, to int64) ([]Hash, error) {
 	if from == 0 || from == to {
 		return nil, nil
 	}
-	p, err := tlog.ProveTree(to, from, l.reader())
+	nodes := l.reader()
+	p, err := tlog.ProveTree(to, from, nodes)
 	if err != nil {
 		return nil, fmt.Errorf("prove consistency: %w", err)
+	}
+	old, err := tlog.TreeHash(from, nodes)
+	if err != nil {
+		return nil, fmt.Errorf("prove consistency: %w", err)
+	}
+	size, root := l.Published() // made from memory, whatever became of the tiles
+	if size != to {
+		if root, err = l.RootAt(to); err != nil {
+			return nil, fmt.Errorf("prove consistency: %w", err)
+		}
+	}
+	if err := tlog.CheckTree(p, to, tlog.Hash(root), from, old); err != nil {
+		return nil, l.damaged(fmt.Errorf("prove consistency of %d with %d: the log's tiles are damaged, run vigil verify: %w", from, to, err))
 	}
 	return ownHashes(p), nil
 }
@@ -120,10 +135,10 @@ func (l *Log) Tile(level int, n int64, width int) ([]byte, error) {
 func (l *Log) readTile(level int, n int64) ([]byte, error) {
 	b, err := l.tiles.ReadTile(level, n)
 	if err != nil {
-		return nil, fmt.Errorf("read tile %d of level %d: %w", n, level, err)
+		return nil, l.damaged(fmt.Errorf("read tile %d of level %d: %w", n, level, err))
 	}
 	if len(b) != tileBytes {
-		return nil, fmt.Errorf("read tile %d of level %d: %d bytes, want %d", n, level, len(b), tileBytes)
+		return nil, l.damaged(fmt.Errorf("read tile %d of level %d: %d bytes, want %d", n, level, len(b), tileBytes))
 	}
 	return b, nil
 }

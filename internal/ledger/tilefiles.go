@@ -73,7 +73,7 @@ func (t *TileFiles) ReadTile(level int, n int64) ([]byte, error) {
 	}
 	b := make([]byte, tileBytes)
 	if _, err := t.files[level].ReadAt(b, n*tileBytes); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s at byte %d: %w", t.path(level), n*tileBytes, err)
 	}
 	return b, nil
 }

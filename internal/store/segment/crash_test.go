@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"vigil"
+	"vigil/internal/ledger"
 	"vigil/internal/store"
 	"vigil/internal/store/storetest"
 )
@@ -35,7 +36,7 @@ func TestCrashPoints(t *testing.T) {
 			return
 		}
 		image := filepath.Join(images, fmt.Sprint(point, seen[point]))
-		copyDir(t, o.Dir, image)
+		copyStore(t, o, Options{Dir: image})
 		s := mustOpen(t, Options{Dir: image, HeadBytes: 4 << 10, JournalFile: 1 << 20}, storetest.Config(nil))
 		defer s.Close()
 		holds(t, s, d.acked)
@@ -124,6 +125,16 @@ func TestHalfMade(t *testing.T) {
 			return os.WriteFile(layout(dir).manifest()+".tmp", []byte("vig"), 0o600)
 		},
 		"manifest": func(dir string) error { return newManifest.write(layout(dir).manifest()) },
+		"guard": func(dir string) error {
+			g, err := ledger.OpenGuard(Options{Dir: dir}.withDefaults().Guard)
+			if err != nil {
+				return err
+			}
+			if err := g.Save(ledger.GuardState{StoreID: newManifest.StoreID, Epoch: 1, Root: newManifest.Root}); err != nil {
+				return err
+			}
+			return newManifest.write(layout(dir).manifest())
+		},
 		"some of it": func(dir string) error {
 			if err := os.MkdirAll(layout(dir).journal(), 0o700); err != nil {
 				return err
@@ -143,10 +154,22 @@ func TestHalfMade(t *testing.T) {
 		if err := prepare(o.Dir); err != nil {
 			t.Fatal(err)
 		}
+		before := files(t, filepath.Dir(o.Dir))
+		if name != "nothing" {
+			if _, err := Check(t.Context(), o, store.Config{}, nil); err != nil {
+				t.Errorf("%s: check: %v", name, err)
+			}
+		}
+		if after := files(t, filepath.Dir(o.Dir)); !slices.Equal(before, after) {
+			t.Errorf("%s: check made %v of %v", name, after, before)
+		}
 		s, err := Open(o, store.Config{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
+		}
+		if err := s.Err(); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 		if err := s.Write(t.Context(), numbered(0, 3)); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -1,14 +1,19 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"vigil/internal/store/storetest"
 )
@@ -161,24 +166,187 @@ func located(rel string) string {
 	return filepath.Base(rel)
 }
 
-// TestDamageError makes sure that damage met while reading is told apart.
+// TestDamageError meets damage while reading: it is told apart, counted and
+// remembered, and the rest is read and merged on.
 func TestDamageError(t *testing.T) {
 	t.Parallel()
 	o, n := damageable(t)
+	path := damageSegment(t, o)
+	var logged bytes.Buffer
+	c, registry := storetest.Config(nil), prometheus.NewRegistry()
+	c.Metrics, c.Log = registry, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError}))
+	s := mustOpen(t, o, c)
+	defer s.Close()
+	if err := s.Damage(); err != nil {
+		t.Fatalf("before anything was read: %v", err)
+	}
+	for range 2 {
+		var err error
+		read := 0
+		for _, err = range s.Entries(t.Context(), 0) {
+			read++
+		}
+		if d, ok := errors.AsType[*DamageError](err); !ok || d.File != path || read > n {
+			t.Errorf("reading a damaged block: %v after %d", err, read)
+		}
+	}
+	if d, ok := errors.AsType[*DamageError](s.Damage()); !ok || d.File != path {
+		t.Errorf("the damage is remembered as %v", s.Damage())
+	}
+	if s.Err() != nil {
+		t.Errorf("the store says %v", s.Err())
+	}
+	if text := logged.String(); strings.Count(text, "level=ERROR") != 1 || !strings.Contains(text, path) {
+		t.Errorf("the log has %q", text)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := 0.0
+	for _, f := range families {
+		if f.GetName() == "vigil_store_damage_total" {
+			counted = f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	if counted != 2 {
+		t.Errorf("%v reads met damage", counted)
+	}
+	if err := s.Write(t.Context(), numbered(0, 3)); err != nil {
+		t.Error(err)
+	}
+	last := s.Log().Size() - 3
+	for e, err := range s.Entries(t.Context(), last) {
+		if err != nil || e.Index != last {
+			t.Errorf("entry %d: %v", last, err)
+		}
+		last++
+	}
+}
+
+// damageSegment changes a byte of the documents of the first segment, which
+// opening does not read.
+func damageSegment(t *testing.T, o Options) string {
+	t.Helper()
 	for _, name := range segmentFiles(t, o.Dir) {
-		path := layout(o.Dir).segment(name)
-		data, err := os.ReadFile(path)
-		if err != nil || !strings.HasSuffix(name, ".seg") {
+		if !strings.HasSuffix(name, ".seg") {
 			continue
 		}
-		data[100] ^= 1 // in the documents, which opening does not read
+		path := layout(o.Dir).segment(name)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[100] ^= 1
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err = readAll(t, o, n)
-		if d, ok := errors.AsType[*DamageError](err); !ok || d.File != path {
-			t.Errorf("reading a damaged block: %v", err)
-		}
-		return
+		return path
 	}
+	t.Fatal("there is no segment")
+	return ""
+}
+
+// TestMergeDamage damages a segment that is due to be merged: it stays as it is,
+// and the store goes on.
+func TestMergeDamage(t *testing.T) {
+	t.Parallel()
+	d := drive(t, testOptions(t, 2<<10))
+	defer d.Close()
+	var path string
+	d.reached = func(point string) {
+		if point == "segments written" && path == "" && len(d.manifest.Segments) > 2 {
+			path = damageSegment(t, d.opts)
+		}
+	}
+	rnd := rand.New(rand.NewPCG(11, 12))
+	for range 200 {
+		d.put(batch(rnd, 1+rnd.IntN(10)))
+	}
+	if path == "" || d.Damage() == nil || d.Err() != nil {
+		t.Errorf("damaged %q; the store says %v and %v", path, d.Damage(), d.Err())
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the damaged file is gone: %v", err)
+	}
+	if len(d.manifest.Segments) > 60 {
+		t.Errorf("nothing is merged any more: %d segments", len(d.manifest.Segments))
+	}
+}
+
+// TestTileDamage changes tiles under a store that is open.
+func TestTileDamage(t *testing.T) {
+	t.Parallel()
+	o, _ := damageable(t)
+	s := mustOpen(t, o, storetest.Config(nil))
+	defer s.Close()
+	path := filepath.Join(layout(o.Dir).log(), "0.tiles")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Log().Consistency(10, 300); err != nil || s.Damage() != nil {
+		t.Fatalf("before: %v, %v", err, s.Damage())
+	}
+	data[10*32] ^= 1
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Log().Consistency(10, 300); err == nil || s.Damage() == nil {
+		t.Errorf("after: %v, %v", err, s.Damage())
+	}
+}
+
+// TestCheckChangesNothing checks a store with leftovers of a crash: they are
+// told, and left to the next start.
+func TestCheckChangesNothing(t *testing.T) {
+	t.Parallel()
+	o, _ := damageable(t)
+	left := layout(o.Dir).segment("99999999.events.seg")
+	aside := layout(o.Dir).manifest() + ".tmp"
+	for _, path := range []string{left, aside} {
+		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tiles := filepath.Join(layout(o.Dir).log(), "0.tiles")
+	f, err := os.OpenFile(tiles, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(make([]byte, 9000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, o.Dir)
+	found, err := Check(t.Context(), o, storetest.Config(nil), nil)
+	if err != nil || len(found) != 1 || !found[0].Harmless || found[0].File != left {
+		t.Errorf("check found %v, %v", found, err)
+	}
+	if after := contents(t, o.Dir); !maps.Equal(before, after) {
+		t.Errorf("check changed files")
+	}
+	s := mustOpen(t, o, storetest.Config(nil))
+	defer s.Close()
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the start left %s: %v", left, err)
+	}
+}
+
+// contents returns the files of a store but those of the journal.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, path := range files(t, dir) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Dir(path) != layout(dir).journal() {
+			all[path] = string(data)
+		}
+	}
+	return all
 }

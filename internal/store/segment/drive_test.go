@@ -23,7 +23,7 @@ type driven struct {
 
 func drive(t testing.TB, o Options) *driven {
 	t.Helper()
-	s, err := open(o, storetest.Config(nil), false)
+	s, err := open(o, storetest.Config(nil), toServe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +106,13 @@ func copyDir(t testing.TB, from, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// copyStore copies a store with its guard.
+func copyStore(t testing.TB, from, to Options) {
+	t.Helper()
+	copyDir(t, from.Dir, to.Dir)
+	copyDir(t, from.withDefaults().Guard, to.withDefaults().Guard)
 }
 
 // holds makes sure that a store has exactly these events, and that its log is of them.

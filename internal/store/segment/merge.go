@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ func mergeRange(list []*seg, upTo int64) []*seg {
 	for tier := int64(firstTier); tier <= upTo; tier *= mergeRun {
 		run := 0
 		for i, sg := range list {
-			if run++; sg.DocBytes > tier {
+			if run++; sg.DocBytes > tier || sg.damaged {
 				run = 0
 			}
 			if run == mergeRun {
@@ -61,7 +62,7 @@ func (s *Store) mergeOne() (time.Duration, error) {
 			continue
 		}
 		err := s.merge(run)
-		if errors.Is(err, errBusy) {
+		if errors.Is(err, errBusy) || passBy(run, err) {
 			err = nil
 		}
 		return 0, err
@@ -70,6 +71,22 @@ func (s *Store) mergeOne() (time.Duration, error) {
 		return mergeQuiet, nil
 	}
 	return mergeLook, nil
+}
+
+// passBy marks the segment whose damage ended a merge, so that it is left as it
+// is from now on: the rest of the store works. It reports whether it found one.
+func passBy(run []*seg, err error) bool {
+	e, ok := errors.AsType[*DamageError](err)
+	if !ok {
+		return false
+	}
+	for _, sg := range run {
+		if filepath.Base(e.File) == sg.File {
+			sg.damaged = true
+			return true
+		}
+	}
+	return false
 }
 
 // quiet reports whether no head has been frozen for a while.

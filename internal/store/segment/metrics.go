@@ -26,6 +26,7 @@ type metrics struct {
 	segments prometheus.Gauge
 	refused  prometheus.Gauge
 	merges   prometheus.Counter
+	damage   prometheus.Counter
 
 	registered []prometheus.Collector
 }
@@ -52,6 +53,7 @@ func newMetrics(r prometheus.Registerer, tables []*store.Table, dir string) (*me
 		group:    histogram("commit_events", "Events in a commit.", prometheus.ExponentialBuckets(1, 4, 9)),
 		seal:     histogram("seal_seconds", "Time to make segments of a head.", prometheus.ExponentialBuckets(0.01, 2, 12)),
 		merges:   counter("merges_total", "Times that small segments were made one."),
+		damage:   counter("damage_total", "Reads that met a damaged file."),
 		queue:    gauge("queue_length", "Requests that wait for a commit."),
 		head:     gauge("head_bytes", "Bytes of the head that takes events."),
 		segments: gauge("segments", "Segment files."),
@@ -64,7 +66,7 @@ func newMetrics(r prometheus.Registerer, tables []*store.Table, dir string) (*me
 		Namespace: "vigil", Subsystem: "store", Name: "disk_free_bytes", Help: "Bytes that may still be written to the store's file system.",
 	}, func() float64 { return freeBytes(dir) })
 	return m, m.register(r, m.events, m.bytes, m.commits, m.failed, m.seconds, m.sync, m.group, m.seal,
-		m.queue, m.head, m.segments, m.refused, m.merges, free)
+		m.queue, m.head, m.segments, m.refused, m.merges, m.damage, free)
 }
 
 func (m *metrics) register(r prometheus.Registerer, all ...prometheus.Collector) error {

@@ -52,6 +52,7 @@ type Store struct {
 	failure  atomic.Pointer[error] // why nothing more is taken
 	rollback error                 // why the store is read-only since it was opened
 	guarded  ledger.GuardState     // what the guard knew then
+	damage   damage                // what reading has met
 	id       string
 	epoch    int
 	// journalLost says that the journal was missing or set aside in recovery.
@@ -74,9 +75,10 @@ var _ store.Store = (*Store)(nil)
 // again before Open returns.
 //
 // A store that is damaged is not opened: the error names the file. One that is
-// older than what was signed for it is opened for reading only, and Err says so.
+// older than what was signed for it, or whose rollback guard is missing, is opened
+// for reading only, and Err says so.
 func Open(o Options, c store.Config) (*Store, error) {
-	s, err := open(o, c, false)
+	s, err := open(o, c, toServe)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
 	}
@@ -92,9 +94,19 @@ func (s *Store) start() {
 	}
 }
 
-// open does everything but to start. With recovering it takes a store that
-// [Open] would refuse or open for reading only.
-func open(o Options, c store.Config, recovering bool) (*Store, error) {
+// purpose is what a store is opened for.
+type purpose int
+
+const (
+	toServe purpose = iota
+	// toRecover takes a store that [Open] would refuse or open for reading only.
+	toRecover
+	// toCheck changes nothing but the journal, whose replay makes what it gives stable.
+	toCheck
+)
+
+// open does everything but to start.
+func open(o Options, c store.Config, why purpose) (*Store, error) {
 	cat, err := store.NewCatalog(c)
 	if err != nil {
 		return nil, err
@@ -120,16 +132,19 @@ func open(o Options, c store.Config, recovering bool) (*Store, error) {
 	if s.lock, err = lockDir(s.dir); err != nil {
 		return nil, err
 	}
-	if err := s.load(recovering); err != nil {
+	if err := s.load(why); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
 	return s, nil
 }
 
 // load reads everything that is on the disk.
-func (s *Store) load(recovering bool) error {
+func (s *Store) load(why purpose) error {
 	var err error
-	if s.manifest, err = s.findManifest(recovering); err != nil {
+	if s.manifest, err = s.findManifest(why); err != nil {
+		return err
+	}
+	if s.guard, err = ledger.OpenGuard(s.opts.Guard); err != nil {
 		return err
 	}
 	for _, e := range s.manifest.Segments {
@@ -141,11 +156,15 @@ func (s *Store) load(recovering bool) error {
 	for table := range s.manifest.Floors {
 		s.Catalog.Retain(table)
 	}
-	frames, err := s.readJournal(recovering)
+	frames, err := s.readJournal(why)
 	if err != nil {
 		return err
 	}
 	if s.manifest.State == stateNew {
+		// Before the store is ready: a ready one without a guard has lost it.
+		if err := s.firstGuard(); err != nil {
+			return err
+		}
 		s.manifest.State = stateReady
 		if err := s.manifest.write(s.dir.manifest()); err != nil {
 			return err
@@ -157,21 +176,22 @@ func (s *Store) load(recovering bool) error {
 	if err := s.loadSealed(); err != nil {
 		return err
 	}
-	if err := s.loadLog(frames); err != nil {
+	if err := s.loadLog(frames, why); err != nil {
 		return err
 	}
 	if err := s.apply(frames); err != nil {
 		return err
 	}
 	s.raiseIDs()
-	if err := s.checkGuard(recovering); err != nil {
-		return err
+	s.checkGuard(why)
+	if why == toCheck {
+		return nil
 	}
 	return s.clean() // last: a start that is refused changes as little as it can
 }
 
 // findManifest reads the manifest, and makes a new store where nothing is.
-func (s *Store) findManifest(recovering bool) (*manifest, error) {
+func (s *Store) findManifest(why purpose) (*manifest, error) {
 	path := s.dir.manifest()
 	m, err := readManifest(path)
 	switch {
@@ -192,7 +212,7 @@ func (s *Store) findManifest(recovering bool) (*manifest, error) {
 	if m.State == stateReady {
 		has, err := s.dir.hasJournal()
 		s.journalLost = !has
-		if err != nil || !has && !recovering {
+		if err != nil || !has && why != toRecover {
 			return nil, &DamageError{File: s.dir.journal(), Reason: "there is no journal", Err: err}
 		}
 		return m, s.dir.make()
@@ -258,7 +278,7 @@ func (s *Store) loadSealed() error {
 }
 
 // loadLog puts the tree where the manifest says it was.
-func (s *Store) loadLog(frames []savedFrame) error {
+func (s *Store) loadLog(frames []savedFrame, why purpose) error {
 	var err error
 	if s.tiles, err = ledger.OpenTileFiles(s.dir.log()); err != nil {
 		return err
@@ -273,13 +293,16 @@ func (s *Store) loadLog(frames []savedFrame) error {
 	}
 	// What lies past the manifest may not have reached the disk whole. It is made
 	// again from the journal.
-	if err := s.tiles.Truncate(s.manifest.Size); err != nil {
-		return err
+	if why != toCheck {
+		if err := s.tiles.Truncate(s.manifest.Size); err != nil {
+			return err
+		}
 	}
 	for i := range frames {
 		s.seq.Epoch = max(s.seq.Epoch, frames[i].head.epoch)
 	}
 	s.tree = ledger.NewLog(store.Origin(s.cfg, s.manifest.id(), s.seq.Epoch), s.tiles)
+	s.tree.OnDamage(s.damagedTiles)
 	if s.manifest.Size > 0 {
 		if err := s.tree.SetState(s.manifest.Tree); err != nil {
 			return &DamageError{File: s.dir.manifest(), Reason: "the log's state does not fit", Err: err}

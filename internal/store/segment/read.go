@@ -2,8 +2,10 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"os"
 
 	"vigil"
 	"vigil/internal/ledger"
@@ -233,15 +235,20 @@ func (s *Store) findInSegment(sg *seg, uid vigil.UID) (*segfile.Record, error) {
 		return nil, nil
 	}
 	block, pos, ok, err := sg.file.FindUID(uid)
-	if err != nil || !ok {
-		return nil, err
+	switch {
+	case errors.Is(err, os.ErrClosed):
+		return nil, store.ErrClosed()
+	case err != nil:
+		return nil, s.damaged(&DamageError{File: s.dir.segment(sg.File), Reason: "an index cannot be read", Err: err})
+	case !ok:
+		return nil, nil
 	}
 	recs, err := s.records(&unit{seg: sg, block: block})
 	if err != nil {
 		return nil, err
 	}
 	if pos >= len(recs) || recs[pos].UID != uid {
-		return nil, &DamageError{File: s.dir.segment(sg.File), Reason: fmt.Sprintf("block %d does not hold what its index says", block)}
+		return nil, s.damagedBlock(sg, block, "does not hold what its index says", nil)
 	}
 	return &recs[pos], nil
 }

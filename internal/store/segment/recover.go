@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"vigil"
@@ -14,33 +15,40 @@ import (
 	"vigil/internal/store"
 )
 
-// checkGuard compares the store with what was signed for it.
-func (s *Store) checkGuard(recovering bool) error {
+// firstGuard has the guard know of a new store. It leaves alone what the guard
+// knows already: of a first start that ended early, or, if the manifest is an old
+// copy, of what has been signed since.
+func (s *Store) firstGuard() error {
+	m := s.manifest
+	if _, err := s.guard.Load(m.StoreID); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what cannot be read is found by checkGuard
+	}
+	return s.guard.Save(ledger.GuardState{
+		StoreID: m.StoreID, Epoch: m.Epoch, Root: m.Root, LastIDs: m.LastIDs, Saved: s.cfg.Now().UTC(),
+	})
+}
+
+// checkGuard compares the store with what was signed for it. What does not
+// agree, or cannot be compared because the guard is not there, may be read only.
+func (s *Store) checkGuard(why purpose) {
 	s.id, s.epoch = s.manifest.StoreID, s.seq.Epoch
-	var err error
-	if s.guard, err = ledger.OpenGuard(s.opts.Guard); err != nil {
-		return err
-	}
 	state, err := s.guard.Load(s.id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	hint := "The operator must put the rollback guard back, or run vigil recover."
 	if err == nil {
 		err = state.Check(s.tree, s.epoch, s.LastIDs())
+		hint = "The operator must put the newest store back, or run vigil recover."
 	}
 	if err == nil {
-		return nil
+		return
 	}
 	s.guarded = state
 	s.rollback = &vigil.Error{
-		Kind: vigil.Unavailable, Message: "the store is open for reading only", Err: err,
-		Hint: "The operator must put the newest store back, or run vigil recover.",
+		Kind: vigil.Unavailable, Message: "the store is open for reading only", Err: err, Hint: hint,
 	}
-	if !recovering {
+	if why == toServe {
 		s.queue.close(s.rollback)
 		s.log.Error("the store is open for reading only", "err", err)
 	}
-	return nil
 }
 
 // recovered is the document of the event that begins an epoch.
@@ -54,7 +62,8 @@ type recovered struct {
 	Entity     entity    `json:"entity"`
 	Outcome    string    `json:"outcome"`
 	Message    string    `json:"message"`
-	Reason     string    `json:"reason"`
+	Reason     string    `json:"reason"` // the operator's
+	Cause      string    `json:"cause"`  // what was wrong with the store
 	Epoch      int       `json:"epoch"`
 	Size       int64     `json:"size"`                 // of the log before this event
 	SignedSize int64     `json:"signedSize,omitempty"` // of the log that was signed last
@@ -76,9 +85,9 @@ type entity struct {
 }
 
 // Recover lets a store that is older than what was signed for it, or whose
-// journal is damaged, take events again: in a new epoch of its log, whose first
+// rollback guard is missing or journal damaged, take events again: in a new epoch of its log, whose first
 // entry is an event in the table system with the reason and the checkpoint that
-// the store no longer has. Ids that were given before are not given again. It
+// the store no longer has. Ids that the guard knows of are not given again. It
 // returns the new epoch. A store that is in order is left as it is, with an error.
 func Recover(o Options, c store.Config, reason string) (int, error) {
 	epoch, err := recoverStore(o, c, reason)
@@ -95,7 +104,7 @@ func recoverStore(o Options, c store.Config, reason string) (epoch int, err erro
 	if _, err := os.Stat(layout(o.Dir).manifest()); err != nil {
 		return 0, err
 	}
-	s, err := open(o, c, true)
+	s, err := open(o, c, toRecover)
 	if err != nil {
 		return 0, err
 	}
@@ -120,6 +129,25 @@ func recoverStore(o Options, c store.Config, reason string) (epoch int, err erro
 	return s.epoch, s.guard.Save(ledger.GuardState{
 		StoreID: s.id, Epoch: s.epoch, Size: size, Root: root, LastIDs: s.LastIDs(), Saved: s.cfg.Now().UTC(),
 	})
+}
+
+// cause says why the store needs to be recovered.
+func (s *Store) cause() string {
+	_, unguarded := errors.AsType[*ledger.NoGuardError](s.rollback)
+	rolledBack, ok := errors.AsType[*ledger.RollbackError](s.rollback)
+	var what []string
+	switch {
+	case unguarded:
+		what = append(what, "the rollback guard was missing")
+	case ok:
+		what = append(what, rolledBack.Reason)
+	case s.rollback != nil:
+		what = append(what, "the rollback guard could not be compared with the store")
+	}
+	if s.journalLost {
+		what = append(what, "the journal was missing or damaged")
+	}
+	return strings.Join(what, "; ")
 }
 
 // raiseIDs makes sure that no id is given that was given in a lost epoch.
@@ -155,7 +183,7 @@ func (s *Store) beginEpoch(reason string) ([]byte, error) {
 		Severity: "critical", Version: "1", Action: "execute", Occurred: s.cfg.Now().UTC(),
 		Agent: agent{"vigil recover", "system"}, Source: observer{"vigil", "vigil"},
 		Entity: entity{[]map[string]string{{"store": s.id}}}, Outcome: "200",
-		Message: "a new epoch of the log begins", Reason: reason, Epoch: s.epoch, Size: s.seq.Next,
+		Message: "a new epoch of the log begins", Reason: reason, Cause: s.cause(), Epoch: s.epoch, Size: s.seq.Next,
 		SignedSize: g.Size, Checkpoint: string(g.Checkpoint),
 	})
 }

@@ -3,8 +3,10 @@ package segment
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -191,5 +193,110 @@ func TestRecoverJournal(t *testing.T) {
 	storetest.CheckRoot(t, s)
 	if err := s.Write(t.Context(), numbered(0, 1)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNoGuard takes the guard away from stores of all sorts: none of them takes
+// events or may be signed until the guard is back or the store is recovered.
+func TestNoGuard(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		headBytes int64
+		events    int
+		remove    func(o Options) error
+	}{
+		"empty":          {0, 0, func(o Options) error { return os.RemoveAll(o.Guard) }},
+		"in the journal": {0, 40, func(o Options) error { return os.RemoveAll(o.Guard) }},
+		"sealed":         {4 << 10, 400, func(o Options) error { return os.RemoveAll(o.Guard) }},
+		"only the file": {0, 40, func(o Options) error {
+			names, err := filepath.Glob(filepath.Join(o.Guard, "*.json"))
+			if len(names) != 1 {
+				return fmt.Errorf("guards: %v, %v", names, err)
+			}
+			return os.Remove(names[0])
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := testOptions(t, c.headBytes).withDefaults()
+			s := mustOpen(t, o, storetest.Config(nil))
+			if st, err := s.Guard().Load(s.StoreID()); err != nil || st.Size != 0 || st.Epoch != 1 || st.Root != s.Log().Root() {
+				t.Fatalf("a new store has the guard %+v, %v", st, err)
+			}
+			if err := s.Write(t.Context(), numbered(0, c.events)); err != nil {
+				t.Fatal(err)
+			}
+			size := s.Log().Size()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.remove(o); err != nil {
+				t.Fatal(err)
+			}
+			withoutGuard(t, o, size)
+		})
+	}
+}
+
+func withoutGuard(t *testing.T, o Options, size int64) {
+	t.Helper()
+	for range 2 { // a start does not make the next one better
+		s := mustOpen(t, o, storetest.Config(nil))
+		none, ok := errors.AsType[*ledger.NoGuardError](s.Err())
+		if !ok || !strings.HasPrefix(none.File, o.Guard+"/") || !strings.Contains(s.Err().Error(), "vigil recover") {
+			t.Fatalf("a store without its guard says %v", s.Err())
+		}
+		if _, err := s.Append(t.Context(), &store.Batch{Events: numbered(0, 1)}); vigil.KindOf(err) != vigil.Unavailable {
+			t.Errorf("append without a guard: %v", err)
+		}
+		if got := s.Log().Size(); got != size {
+			t.Errorf("%d entries to read, want %d", got, size)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		found, err := Check(t.Context(), o, storetest.Config(nil), nil)
+		if err != nil || len(found) != 1 || found[0].Harmless || !strings.Contains(found[0].String(), "no rollback guard") {
+			t.Errorf("check without a guard: %v, %v", found, err)
+		}
+	}
+	epoch, err := Recover(o, storetest.Config(nil), "the guard's disk is gone")
+	if err != nil || epoch != 2 {
+		t.Fatalf("recover: %d, %v", epoch, err)
+	}
+	s := mustOpen(t, o, storetest.Config(nil))
+	defer s.Close()
+	st, err := s.Guard().Load(s.StoreID())
+	if s.Err() != nil || err != nil || st.Epoch != 2 || st.Size != size+1 {
+		t.Errorf("after recovery: %v; guard %+v, %v", s.Err(), st, err)
+	}
+	for e, err := range s.Entries(t.Context(), size) {
+		if err != nil || !strings.Contains(string(e.Doc), "the guard's disk is gone") || !strings.Contains(string(e.Doc), "guard was missing") {
+			t.Errorf("the epoch begins with %s, %v", e.Doc, err)
+		}
+	}
+}
+
+// TestOldNewManifest puts back the manifest of a first start, as if nothing had
+// been acknowledged: what was signed is not forgotten.
+func TestOldNewManifest(t *testing.T) {
+	t.Parallel()
+	o := testOptions(t, 0)
+	s := mustOpen(t, o, storetest.Config(nil))
+	if err := s.Write(t.Context(), numbered(0, 5)); err != nil {
+		t.Fatal(err)
+	}
+	sign(t, s, "first")
+	m := s.manifest.clone()
+	m.State = stateNew
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.write(layout(o.Dir).manifest()); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, o, storetest.Config(nil))
+	defer s.Close()
+	if _, ok := errors.AsType[*ledger.RollbackError](s.Err()); !ok {
+		t.Errorf("a store that begins again says %v", s.Err())
 	}
 }

@@ -22,9 +22,9 @@ func (f *savedFrame) bytes() []byte { return f.chunk[f.at : f.at+f.n] }
 
 // readJournal opens the journal and returns its frames past the manifest's
 // size. When it returns they are on stable storage again.
-func (s *Store) readJournal(recovering bool) ([]savedFrame, error) {
+func (s *Store) readJournal(why purpose) ([]savedFrame, error) {
 	j, err := journal.Open(s.dir.journal(), s.journalOptions())
-	if recovering && isCorrupt(err) {
+	if why == toRecover && isCorrupt(err) {
 		if err = s.setJournalAside(err); err == nil {
 			j, err = journal.Open(s.dir.journal(), s.journalOptions())
 		}

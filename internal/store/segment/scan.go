@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"os"
 	"runtime"
@@ -129,10 +128,7 @@ func (s *Store) records(u *unit) ([]segfile.Record, error) {
 			return nil, store.ErrClosed()
 		}
 		if err != nil {
-			return nil, &DamageError{
-				File: s.dir.segment(u.seg.File), Err: err,
-				Reason: fmt.Sprintf("block %d cannot be read", u.block),
-			}
+			return nil, s.damagedBlock(u.seg, u.block, "cannot be read", err)
 		}
 		return recs, nil
 	}

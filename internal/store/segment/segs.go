@@ -14,8 +14,9 @@ import (
 // of it (os.File closes itself then).
 type seg struct {
 	segmentEntry
-	table int
-	file  *segfile.File
+	table   int
+	file    *segfile.File
+	damaged bool // a merge met damage in it; the sealer's
 }
 
 func sortSegments(list []segmentEntry) {
