@@ -4,8 +4,6 @@ import (
 	"context"
 	"iter"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"vigil"
 	"vigil/internal/ledger"
 	"vigil/internal/query"
@@ -35,7 +33,7 @@ func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16)
 			args[i] = []byte(a)
 		}
 		n := 0
-		for again := true; again; {
+		for try := 0; ; try++ {
 			conn, err := s.pool.Acquire(inner)
 			if err != nil {
 				yield(nil, readError(ctx, err))
@@ -63,11 +61,14 @@ func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16)
 				_ = closing(conn.Conn(), nil)
 			}
 			conn.Release()
-			// A connection that broke while it lay idle is no answer.
-			again = err != nil && again && n == 0 && inner.Err() == nil && pc.IsClosed() && pgconn.SafeToRetry(err)
-			if err != nil && !again {
+			// That a connection broke while it lay idle is no answer.
+			if err != nil && try == 0 && n == 0 && inner.Err() == nil && pc.IsClosed() {
+				continue
+			}
+			if err != nil {
 				yield(nil, readError(ctx, err))
 			}
+			return
 		}
 	}
 }

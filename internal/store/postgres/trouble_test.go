@@ -106,6 +106,21 @@ func TestTrouble(t *testing.T) {
 	storetest.CheckRoot(t, s)
 }
 
+// TestStaleReaders ends every session between two questions: nobody notices.
+func TestStaleReaders(t *testing.T) {
+	s, url := open(t)
+	write(t, s, numbered(vigil.TableEvents, 0, 3))
+	q := &query.Query{Table: vigil.TableEvents, Where: query.And{}, Limit: -1}
+	for range 5 {
+		if n, err := s.Count(t.Context(), q); err != nil || n != 3 {
+			t.Fatalf("%d rows, %v; want 3", n, err)
+		}
+		if err := pgtest.Exec(t.Context(), url, "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestTampering has a superuser change what triggers keep from others: the root
 // no longer fits.
 func TestTampering(t *testing.T) {
