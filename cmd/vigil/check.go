@@ -13,6 +13,16 @@ type checkCmd struct {
 	settings
 }
 
+// Help says what the command changes.
+func (c *checkCmd) Help() string {
+	return `Every checksum is verified, then every leaf of the log is made anew from its
+event and compared with the tiles and the rollback guard. A damaged store is
+only read. One whose files are right has its journal replayed, as a start does:
+commits that a crash may have left in memory only are written to a new file of
+the journal, and nothing is lost or added. Nothing else is changed; what a crash
+left behind is named here and removed by the next start.`
+}
+
 // Run verifies every checksum of a store, and the log against its events.
 func (c *checkCmd) Run(ctx context.Context, std *stdio) error {
 	cfg, err := c.load(std, nil)
@@ -47,7 +57,7 @@ func (c *checkCmd) Run(ctx context.Context, std *stdio) error {
 		fmt.Fprintf(std.Out, "%s%s\n", problem, note)
 	}
 	if damage > 0 {
-		return fmt.Errorf("%d files of %s are damaged: keep a copy of the directory as it is, then restore them from a backup; docs/operation.md has the steps", damage, dir)
+		return fmt.Errorf("%d files of %s are damaged or missing: keep a copy of the directory as it is, then restore them from a backup; docs/operation.md has the steps", damage, dir)
 	}
 	_, err = fmt.Fprintf(std.Out, "%s: every checksum and every leaf of the log is right\n", dir)
 	return err

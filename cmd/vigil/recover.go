@@ -13,8 +13,8 @@ type recoverCmd struct {
 	Reason string `required:"" help:"Why: it is recorded in the log, for whoever reads it in ten years."`
 }
 
-// Run lets a store that was put back to an older state, or whose journal is
-// damaged, take events again, in a new epoch of its log.
+// Run lets a store that was put back to an older state, whose rollback guard is
+// missing, or whose journal is damaged, take events again, in a new epoch of its log.
 func (c *recoverCmd) Run(std *stdio) error {
 	cfg, err := c.load(std, nil)
 	if err != nil {

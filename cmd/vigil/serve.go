@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -135,7 +137,7 @@ func (s *serving) openLog() (err error) {
 			return err
 		}
 	} else {
-		if s.signer, err = ledger.LoadOrCreateKey(s.keyPath(), origin); err != nil {
+		if s.signer, err = s.loadKey(seg); err != nil {
 			return err
 		}
 		pc.Guard, pc.StoreID, pc.Epoch, pc.LastIDs = seg.Guard(), seg.StoreID(), seg.Epoch(), seg.LastIDs
@@ -153,6 +155,36 @@ func (s *serving) openLog() (err error) {
 	}
 	s.publisher, err = ledger.NewPublisher(pc)
 	return err
+}
+
+// loadKey reads the key that signs the log of a store, or makes it. The key of a
+// log that has been signed is not made anew where it used to lie: whoever
+// verifies the log knows the old one, and has to be told.
+func (s *serving) loadKey(seg *segment.Store) (*ledger.Signer, error) {
+	path, name := s.keyPath(), seg.Log().Origin()
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return ledger.LoadOrCreateKey(path, name)
+	}
+	if signedBefore(seg) {
+		if s.cfg.SigningKey == "" {
+			return nil, fmt.Errorf("the log has been signed, but the file of its signing key %s is missing: put it back from the backup, or name another file with --signing-key: a new key is made there, and whoever verifies the log must be told it", path)
+		}
+		s.log.Warn("the log has been signed before, but not by this new key: tell whoever verifies it", "file", path)
+	}
+	if seg.Epoch() > 1 { // not named after this epoch: it serves the later ones, too
+		name = strings.TrimSuffix(name, fmt.Sprintf("/e%d", seg.Epoch()))
+	}
+	return ledger.LoadOrCreateKey(path, name)
+}
+
+// signedBefore reports whether checkpoints of the store's log may be known. A log
+// that was only imported has none.
+func signedBefore(seg *segment.Store) bool {
+	g, err := seg.Guard().Load(seg.StoreID())
+	if err != nil { // nobody knows
+		return seg.Log().Size() > 0
+	}
+	return len(g.Checkpoint) > 0 || g.Epoch > 1 || seg.Epoch() > 1
 }
 
 // keyPath returns the file of the signing key.
@@ -203,7 +235,11 @@ func (s *serving) run(ctx context.Context) error {
 		published <- s.publisher.Run(signing)
 	}()
 
-	s.recorder.Record(server.Doing{Action: "execute", Message: "vigil started"})
+	started := "vigil started"
+	if s.publisher != nil {
+		started += "; checkpoints are signed by " + s.signer.Verifier()
+	}
+	s.recorder.Record(server.Doing{Action: "execute", Message: started})
 	s.welcome()
 	err = s.serve(ctx, h)
 	s.recorder.Record(server.Doing{Action: "execute", Message: "vigil stopped"})
@@ -224,7 +260,11 @@ func (s *serving) serve(ctx context.Context, h http.Handler) error {
 		g.Go(func() error { return api(nil).Serve(ctx, s.local) })
 	}
 	if s.admin != nil {
-		admin := s.tel.Handler(telemetry.Check{Name: "store", Check: s.store.Err})
+		checks := []telemetry.Check{{Name: "store", Check: s.store.Err}}
+		if seg, ok := s.store.(*segment.Store); ok {
+			checks = append(checks, telemetry.Check{Name: "files", Check: seg.Damage})
+		}
+		admin := s.tel.Handler(checks...)
 		g.Go(func() error {
 			return web.NewServer(web.ServerConfig{Handler: admin, Grace: time.Second, Log: s.log}).Serve(ctx, s.admin)
 		})
