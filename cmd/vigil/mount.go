@@ -37,7 +37,7 @@ func (s *serving) handler() (http.Handler, error) {
 	})
 	return server.Handler(server.Config{
 		API: api, Log: web.Handle(log.Serve, postgrest.ErrorWriter(s.log)),
-		Edge: edge, Stall: s.limits().Stall, Trace: s.cfg.TraceHeader, Recorder: s.recorder, Metrics: s.tel.Registry,
+		Edge: edge, Stall: s.limits().Stall, Trace: s.cfg.TraceHeader, Recorder: s.recorder, Metrics: s.tel.Registry, Logger: s.log,
 	}), nil
 }
 

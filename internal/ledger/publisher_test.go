@@ -75,7 +75,8 @@ func TestPublisher(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- p.Run(ctx) }()
-		time.Sleep(10 * time.Second)
+		// Half a second past a turn, so that none is at the instant of a change.
+		time.Sleep(10*time.Second + 500*time.Millisecond)
 		if l.Checkpoint() != nil {
 			t.Error("an empty log was signed")
 		}

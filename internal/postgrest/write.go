@@ -25,6 +25,7 @@ type insertion struct {
 	kind   bodyKind
 	req    grammar.Request
 	cols   columns
+	ids    [2]int64 // first and last id that were given; zero where they are not known
 }
 
 // insert answers POST /{table}.
@@ -52,6 +53,9 @@ func (h *handler) insert(w http.ResponseWriter, r *http.Request, p *auth.Princip
 		return err
 	}
 	access.Rows = int64(receipt.Count)
+	if n := len(batch.Events); n > 0 && !receipt.Replayed {
+		in.ids = [2]int64{batch.Events[0].ID, batch.Events[n-1].ID}
+	}
 	return h.answerInsert(w, r, &in, batch, receipt)
 }
 
@@ -248,8 +252,12 @@ func (in *insertion) added(first int64, count int) *query.Query {
 			query.Test{Path: index, Op: query.Lt, Value: itoa(first + int64(count))},
 		},
 	}
+	key := query.Path{Column: in.table.Key}
+	if in.ids[0] > 0 { // a range of ids is found without a scan
+		q.Where = query.And{q.Where, query.Test{Path: key, Op: query.Gte, Value: itoa(in.ids[0])}, query.Test{Path: key, Op: query.Lte, Value: itoa(in.ids[1])}}
+	}
 	if !aggregated(q.Select) {
-		q.Order = []query.Order{{Path: query.Path{Column: in.table.Key}}}
+		q.Order = []query.Order{{Path: key}}
 	}
 	return q
 }

@@ -1,6 +1,9 @@
 package server
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -22,6 +25,7 @@ type Config struct {
 	Recorder *Recorder
 	Metrics  prometheus.Registerer
 	Now      func() time.Time // nil is time.Now
+	Logger   *slog.Logger     // nil discards
 }
 
 // Handler mounts the faces, records who read what and who was refused, and
@@ -30,9 +34,15 @@ func Handler(c Config) http.Handler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 	m := newMetrics(c.Metrics)
 	observer := web.Observer{Edge: c.Edge, Now: c.Now, Stall: c.Stall, Trace: c.Trace, Done: func(r *http.Request, a *web.Access) {
 		m.observe(r, a, c.Now())
+		if a.Err != nil && a.Status < http.StatusBadRequest && !errors.Is(a.Err, context.Canceled) {
+			c.Logger.Error("an answer was broken off", "request", a.ID, "table", a.Table, "err", a.Err)
+		}
 		c.Recorder.access(r, a)
 	}}
 	return observer.Wrap(web.Compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +88,7 @@ func (r *Recorder) access(req *http.Request, a *web.Access) {
 			d.Query = req.Method + " " + req.URL.EscapedPath()
 		}
 		r.Refused(d)
-	case a.Write || a.Table == "":
+	case a.Write || a.Table == "" || req.Method == http.MethodOptions:
 	case a.Status >= 400:
 	default:
 		d.Message = "log read"

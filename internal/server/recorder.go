@@ -79,10 +79,21 @@ func (r *Recorder) Record(d Doing) {
 		return
 	}
 	select {
+	case <-r.done: // nobody reads the queue any more
+		r.late(d)
+		return
+	default:
+	}
+	select {
 	case r.queue <- r.event(d):
 	case <-r.done:
-		r.gap.Add(max(d.Count, 1))
+		r.late(d)
 	}
+}
+
+// late tells of a doing that came after the end: it is in no table.
+func (r *Recorder) late(d Doing) {
+	r.cfg.Log.Warn("a doing came too late to be recorded in the table system", "doing", d.Message, "status", d.Status)
 }
 
 // Refused takes one refused request, or counts it where there are too many.
@@ -115,6 +126,9 @@ func (r *Recorder) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			r.closing.Do(func() { close(r.done) })
 			r.drain()
+			if gap, refused := r.gap.Load(), r.suppressed.Load(); gap > 0 || refused > 0 {
+				r.cfg.Log.Error("the store took no more of Vigil's own events", "events", gap, "refused_requests", refused)
+			}
 			return nil
 		}
 	}
