@@ -2,19 +2,20 @@
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 build: ## build ./vigil, static
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o vigil ./cmd/vigil
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.stamp=$(VERSION)' -o vigil ./cmd/vigil
 
 tools: ## install what the tests need beyond Go into .tools
 	@scripts/tools.sh
 
-test: tools ## run every test
-	go test -timeout 15m ./...
+test: tools ## run every test, and name what was left out
+	@scripts/test.sh
 
 race: ## run the short tests under the race detector
 	go test -race -short -timeout 15m ./...

@@ -77,57 +77,76 @@ func traced(t *testing.T) {
 	}
 }
 
-// TestFaultKillAtSystemCall kills the server at the Nth write or sync of a start
-// with a few commits and checkpoints, for every N.
+// TestFaultKillAtSystemCall kills the server at the Nth write, sync or rename,
+// for every N from the first call of a start into hundreds of commits and their
+// checkpoints. strace counts the calls of each thread, so the same N is another
+// call in each round.
 func TestFaultKillAtSystemCall(t *testing.T) {
 	traced(t)
-	const commits = 40 // strace counts the calls of each thread
 	step := 1
 	if testing.Short() {
 		step = 7
 	}
-	for _, calls := range []string{"pwrite64,pwritev,pwritev2,write", "fdatasync,fsync", "renameat,renameat2,rename,unlinkat,ftruncate,fallocate"} {
-		t.Run(strings.SplitN(calls, ",", 2)[0], func(t *testing.T) {
-			p := newProcess(t, filepath.Join(t.TempDir(), "store"))
-			var acked []string
-			for n := 1; ; n += step {
-				p.args = []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n)}
-				p.start()
-				survived := p.up()
-				if survived {
-					for i := range commits {
-						name := fmt.Sprintf("%d-%d", n, i)
-						status, _, err := p.do(t.Context(), http.MethodPost, "/events", "event_logger", `{"event": {"n": "`+name+`"}}`)
-						if err != nil {
-							survived = false
-							break
-						}
-						if status == http.StatusCreated {
-							acked = append(acked, name)
-						}
-					}
-				}
-				if survived {
-					time.Sleep(1200 * time.Millisecond) // a checkpoint is signed
-					select {
-					case <-p.end:
-						survived = false
-					default:
-					}
-				}
-				p.kill()
-				if survived || n > 400 {
-					t.Logf("%d kills, %d acknowledged", n-1, len(acked))
-					break
-				}
-			}
-			p.args = nil
-			p.mustStart()
-			contains(t, p.stored(), acked)
-			p.stop()
-			verify(t, p.dir)
-		})
+	for _, calls := range []string{"pwrite64,pwritev,pwritev2,write", "fdatasync,fsync"} {
+		t.Run(strings.SplitN(calls, ",", 2)[0], func(t *testing.T) { killAt(t, calls, step, true) })
 	}
+	// Commits neither rename nor truncate: those calls are of starts and checkpoints.
+	t.Run("rename", func(t *testing.T) {
+		killAt(t, "renameat,renameat2,rename,unlinkat,ftruncate,fallocate,linkat,mkdirat", step, false)
+	})
+}
+
+// killAt kills a server at the Nth of the calls, for N from 1 until three rounds
+// in a row got through all their commits. With commits some of the kills must
+// have come after an acknowledgement.
+func killAt(t *testing.T, calls string, step int, commits bool) {
+	each, bound := 100, 60
+	if long() {
+		each, bound = 1000, 500
+	}
+	p := newProcess(t, filepath.Join(t.TempDir(), "store"))
+	var acked []string
+	kills, between, survivors := 0, 0, 0
+	for n := 1; survivors < 3 && n <= bound; n += step {
+		p.args = []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n)}
+		p.start()
+		got, survived := []string(nil), p.up()
+		for i := 0; survived && i < each; i++ {
+			name := fmt.Sprintf("%d-%d", n, i)
+			status, _, err := p.do(t.Context(), http.MethodPost, "/events", "event_logger", `{"event": {"n": "`+name+`"}}`)
+			survived = err == nil
+			if survived && status == http.StatusCreated {
+				got = append(got, name)
+			}
+		}
+		if survived {
+			time.Sleep(1200 * time.Millisecond) // a checkpoint is signed
+			select {
+			case <-p.end:
+				survived = false
+			default:
+			}
+		}
+		p.kill()
+		acked = append(acked, got...)
+		if survived {
+			survivors++
+			continue
+		}
+		survivors = 0
+		if kills++; len(got) > 0 {
+			between++
+		}
+	}
+	t.Logf("%d kills, %d of them after an acknowledgement; %d acknowledged", kills, between, len(acked))
+	if kills == 0 || commits && between == 0 {
+		t.Error("no kill came where it was meant to")
+	}
+	p.args = nil
+	p.mustStart()
+	contains(t, p.stored(), acked)
+	p.stop()
+	verify(t, p.dir)
 }
 
 // TestFaultSync makes the Nth sync fail: the server stops acknowledging, ends

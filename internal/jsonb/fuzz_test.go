@@ -39,7 +39,7 @@ func FuzzCanonical(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		if jsonb.Check(doc, jsonb.Limits{Depth: 100, Text: 1 << 16}) != nil {
-			t.Skip()
+			return
 		}
 		once := jsonb.AppendCanonical(nil, doc)
 		if err := jsonb.Check(once, jsonb.Limits{}); err != nil {
