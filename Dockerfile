@@ -5,7 +5,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/vigil ./cmd/vigil
+# docker build --build-arg VERSION="$(git describe --tags --always)" .
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X main.stamp=$VERSION" -o /out/vigil ./cmd/vigil
 # A new volume takes over the owner of the directory that it is mounted on.
 RUN mkdir -p -m 0700 /out/var/lib/vigil /out/var/lib/vigil-guard \
  && mkdir -p /out/etc/ssl/certs \

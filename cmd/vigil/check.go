@@ -57,7 +57,7 @@ func (c *checkCmd) Run(ctx context.Context, std *stdio) error {
 		fmt.Fprintf(std.Out, "%s%s\n", problem, note)
 	}
 	if damage > 0 {
-		return fmt.Errorf("%d files of %s are damaged or missing: keep a copy of the directory as it is, then restore them from a backup; docs/operation.md has the steps", damage, dir)
+		return fmt.Errorf("%s damaged or missing: keep a copy of the directory as it is, then restore them from a backup; docs/operation.md has the steps", number(damage, "file of "+dir+" is", "files of "+dir+" are"))
 	}
 	_, err = fmt.Fprintf(std.Out, "%s: every checksum and every leaf of the log is right\n", dir)
 	return err

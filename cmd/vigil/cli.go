@@ -24,6 +24,8 @@ type cli struct {
 	Recover recoverCmd `cmd:"" help:"Let a store that was put back to an older state take events again, in a new epoch."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
 // stdio is what a command sees of the world outside its arguments.
@@ -60,12 +62,13 @@ func run(ctx context.Context, args []string, std *stdio) (code int) {
 		kong.Description("Vigil keeps audit events so that none is lost or changed unnoticed, and answers who did what to whose record."),
 		kong.Writers(std.Out, std.Err), kong.Exit(func(n int) { panic(exit(n)) }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std), kong.UsageOnError(),
+		kong.Vars{"version": "vigil " + version()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		fmt.Fprintln(std.Err, "vigil:", err)
 		return 1
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(rewrite(parser, args))
 	if err != nil {
 		fmt.Fprintf(std.Err, "vigil: %v (vigil --help lists the commands)\n", err)
 		return 2

@@ -5,18 +5,19 @@ import (
 	"errors"
 	"time"
 
-	"vigil/internal/config"
 	"vigil/internal/telemetry"
 )
 
 // healthCmd is the health check of images that have no other program in them.
 type healthCmd struct {
-	Live bool `help:"Ask only whether the server runs, not whether it takes events."`
+	settings
+	Admin string `help:"Address of /live and /ready, where the server was given one by a flag." placeholder:"HOST:PORT"`
+	Live  bool   `help:"Ask only whether the server runs, not whether it takes events."`
 }
 
 // Run asks the server that the configuration describes.
 func (c *healthCmd) Run(ctx context.Context, std *stdio) error {
-	conf, err := config.Load(nil, std.Env, std.Dir)
+	conf, err := c.load(std, map[string]string{"admin": c.Admin})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,11 @@ import (
 	"net/http"
 	"strings"
 
+	"vigil/internal/format/logserver"
 	"vigil/internal/jsonb"
+	"vigil/internal/postgrest/grammar"
+	"vigil/internal/query"
+	"vigil/internal/store"
 )
 
 type queryCmd struct {
@@ -36,11 +40,15 @@ func (c *queryCmd) Run(ctx context.Context, std *stdio) (err error) {
 	}
 	defer res.Body.Close()
 	if c.Output == "table" {
-		return printTable(std.Out, res.Body)
+		n, err := printTable(std.Out, res.Body)
+		if err != nil || n > 0 {
+			return err
+		}
+		return printNone(std, c.Question)
 	}
 	out := io.Writer(std.Out)
 	if width(std.Out) > 0 {
-		out = &harmless{w: std.Out}
+		out = &harmless{w: std.Out, csv: c.Output == "csv"}
 	}
 	if _, err := io.Copy(out, res.Body); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
@@ -54,13 +62,52 @@ func (c *queryCmd) Run(ctx context.Context, std *stdio) (err error) {
 // sample is how many rows a table's columns are measured by.
 const sample = 200
 
-// printTable prints rows of NDJSON as an aligned table.
-func printTable(w io.Writer, rows io.Reader) error {
+// printNone says that no row was found, under the names of the columns as far
+// as the question tells them.
+func printNone(std *stdio, question string) error {
+	name, raw, _ := strings.Cut(question, "?")
+	name = strings.TrimPrefix(name, "/")
+	req, err := grammar.Parse(name, encodeQuery(raw))
+	if err != nil {
+		return err
+	}
+	var names []string
+	items := req.Query.Select
+	if len(items) == 0 {
+		items = []query.Item{{Star: true}}
+	}
+	for _, it := range items {
+		if !it.Star {
+			names = append(names, it.Name())
+			continue
+		}
+		if name == "events_view" {
+			names = append(names, logserver.ViewColumns()...)
+			continue
+		}
+		for _, col := range store.EventSchema(name).Columns {
+			if !col.System {
+				names = append(names, col.Name)
+			}
+		}
+	}
+	t := newTable(std.Out)
+	if len(names) > 0 {
+		t.add(names)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(std.Err, "(0 rows)")
+	return err
+}
+
+// printTable prints rows of NDJSON as an aligned table and returns how many there are.
+func printTable(w io.Writer, rows io.Reader) (n int, err error) {
 	t := newTable(w)
-	n := 0
 	for line, err := range linesOf(rows) {
 		if err != nil {
-			return errors.Join(t.flush(), err)
+			return n, errors.Join(t.flush(), err)
 		}
 		var names, cells []string
 		for name, cell := range jsonb.Members(line) {
@@ -79,11 +126,11 @@ func printTable(w io.Writer, rows io.Reader) error {
 		}
 		if t.add(cells); n == sample {
 			if err := t.flush(); err != nil {
-				return err
+				return n, err
 			}
 		}
 	}
-	return t.flush()
+	return n, t.flush()
 }
 
 // linesOf yields the lines of an NDJSON answer. One that is not whole is an error.

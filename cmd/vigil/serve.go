@@ -36,6 +36,11 @@ type serveCmd struct {
 	SigningKey string `name:"signing-key" help:"File with the key that signs checkpoints; made where there is none." placeholder:"FILE"`
 }
 
+// Help says what else there is.
+func (*serveCmd) Help() string {
+	return "Every other setting of docs/config.md is a flag as well, such as --tls-cert FILE. vigil config prints them all."
+}
+
 // Run serves until ctx ends.
 func (c *serveCmd) Run(ctx context.Context, std *stdio) error {
 	cfg, err := c.load(std, map[string]string{
@@ -48,16 +53,21 @@ func (c *serveCmd) Run(ctx context.Context, std *stdio) error {
 	for _, w := range cfg.Warnings {
 		tel.Log.Warn(w)
 	}
-	s := &serving{cfg: cfg, log: tel.Log, tel: tel, std: std, fatal: make(chan error, 1)}
+	s := &serving{cfg: cfg, given: c.settings, log: tel.Log, tel: tel, std: std, fatal: make(chan error, 1)}
 	if err := s.open(); err != nil {
 		return err
 	}
-	return errors.Join(s.run(ctx), s.store.Close())
+	err = errors.Join(s.run(ctx), s.store.Close())
+	if err == nil {
+		s.log.Info("stopped; everything that was acknowledged is stored")
+	}
+	return err
 }
 
 // serving is a server with its parts.
 type serving struct {
 	cfg   *config.Config
+	given settings // the flags that cfg is from, the command's own apart
 	log   *slog.Logger
 	tel   *telemetry.Telemetry
 	std   *stdio
@@ -78,6 +88,15 @@ type serving struct {
 // open makes the parts, in the order of what needs what.
 func (s *serving) open() (err error) {
 	s.limitMemory()
+	// Addresses come first: one that is taken must leave no new store behind.
+	if err := s.listen(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.unlisten()
+		}
+	}()
 	if s.secretAt, err = ensureSecret(s.cfg); err != nil {
 		return err
 	}
@@ -108,7 +127,8 @@ func (s *serving) open() (err error) {
 	if err := s.openLog(); err != nil {
 		return err
 	}
-	return s.listen()
+	s.listenLocal()
+	return nil
 }
 
 // limitMemory tells the Go runtime how much to keep. Most of what lives is
@@ -195,23 +215,36 @@ func (s *serving) keyPath() string {
 	return filepath.Join(storeDir(s.cfg), "log.key")
 }
 
-// listen opens the listeners.
+// listen opens the listeners of the API and of health and metrics.
 func (s *serving) listen() (err error) {
 	if s.listener, err = web.Listen(s.cfg.Listen); err != nil {
-		return err
+		return fmt.Errorf("%w: give another address by --listen", err)
 	}
 	if s.cfg.Admin != "" {
 		if s.admin, err = web.Listen(s.cfg.Admin); err != nil {
-			return errors.Join(err, s.listener.Close())
+			return errors.Join(fmt.Errorf("%w: give another address of health and metrics by --admin, or off", err), s.listener.Close())
 		}
 	}
+	return nil
+}
+
+// unlisten closes the listeners of a server that does not come to serve.
+func (s *serving) unlisten() {
+	_ = s.listener.Close()
+	if s.admin != nil {
+		_ = s.admin.Close()
+	}
+}
+
+// listenLocal opens the socket in the directory of the store.
+func (s *serving) listenLocal() {
+	var err error
 	if dir := storeDir(s.cfg); dir != "" {
 		if s.local, err = web.Listen("unix:" + segment.SocketPath(dir)); err != nil {
 			s.log.Warn("commands cannot reach this server through its socket; give them --url", "err", err)
 			s.local = nil
 		}
 	}
-	return nil
 }
 
 // run serves until ctx ends or the store gives up. Servers stop first, then the

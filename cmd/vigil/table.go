@@ -182,10 +182,14 @@ func visible(s string) string {
 }
 
 // harmless passes text on to a terminal with everything escaped that the
-// terminal would obey, line ends apart. In JSON the escapes are JSON's own.
+// terminal would obey, line ends apart. In JSON the escapes are JSON's own. In
+// CSV a line end within a cell is escaped as well, so that no cell looks like a
+// line of its own.
 type harmless struct {
-	w    io.Writer
-	rest []byte // the beginning of a character
+	w      io.Writer
+	csv    bool
+	quoted bool   // within the quotes of a cell
+	rest   []byte // the beginning of a character
 }
 
 func (h *harmless) Write(p []byte) (int, error) {
@@ -201,8 +205,13 @@ func (h *harmless) Write(p []byte) (int, error) {
 	}
 	var b strings.Builder
 	for i, line := range strings.Split(string(text[:end]), "\n") {
-		if i > 0 {
+		if i > 0 && h.csv && h.quoted {
+			b.WriteString(`\n`)
+		} else if i > 0 {
 			b.WriteByte('\n')
+		}
+		if strings.Count(line, `"`)%2 == 1 {
+			h.quoted = !h.quoted
 		}
 		b.WriteString(visible(line))
 	}

@@ -9,9 +9,9 @@ import (
 
 type tokenCmd struct {
 	settings
-	Role    string        `required:"" help:"Role of the token: event_logger, event_writer, auditor, admin, web_anon or one of the configuration."`
-	Expires time.Duration `help:"How long the token is good; it does not expire by itself." placeholder:"24h"`
-	Subject string        `help:"Who the token is for: its sub claim, which is kept with every event." placeholder:"NAME"`
+	Role    string   `required:"" help:"Role of the token: event_logger, event_writer, auditor, admin, web_anon or one of the configuration."`
+	Expires lifetime `help:"How long the token is good; it does not expire by itself." placeholder:"7d"`
+	Subject string   `help:"Who the token is for: its sub claim, which is kept with every event." placeholder:"NAME"`
 }
 
 // Run prints a JSON Web Token as logserver's generate_JWT.py makes it.
@@ -21,7 +21,7 @@ func (c *tokenCmd) Run(std *stdio) error {
 		return err
 	}
 	if c.Expires < 0 {
-		return usagef("--expires %s is in the past", c.Expires)
+		return usagef("--expires %s is in the past", time.Duration(c.Expires))
 	}
 	grants, err := grants(cfg)
 	if err != nil {
@@ -36,7 +36,7 @@ func (c *tokenCmd) Run(std *stdio) error {
 	}
 	var until time.Time
 	if c.Expires > 0 {
-		until = time.Now().Add(c.Expires)
+		until = time.Now().Add(time.Duration(c.Expires))
 	}
 	var more map[string]any
 	if c.Subject != "" {

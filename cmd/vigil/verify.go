@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"vigil/internal/config"
@@ -53,6 +54,11 @@ func (c *verifyCmd) Run(ctx context.Context, std *stdio) error {
 	key, err := textOrFile(c.Key)
 	if err != nil {
 		return usagef("--key: %w", err)
+	}
+	if key != "" {
+		if _, err := ledger.KeyName(key); err != nil {
+			return usagef("--key: %w: take all that stands behind \"log key:\" where vigil serve starts, NAME+HASH+KEY", err)
+		}
 	}
 	e, err := c.evidence(ctx, cfg)
 	if err != nil {
@@ -148,6 +154,11 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 	problems := e.problems
 	signed := "it is not signed yet"
 	if e.checkpoint != nil {
+		// A key of the same name that has not signed is another matter: see below.
+		by := ledger.ClaimedSigners(e.checkpoint)
+		if name, _ := ledger.KeyName(pinned); pinned != "" && len(by) > 0 && !slices.Contains(by, name) {
+			return fmt.Errorf("%s: signed by %s, not by the key you gave, which is of the log %s", e.name, visible(strings.Join(by, " and ")), name)
+		}
 		switch cp, err := openOrRead(e.checkpoint, key); {
 		case err != nil:
 			problems = append(problems, "the log's checkpoint: "+err.Error())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -13,8 +14,15 @@ func (*versionCmd) Run(std *stdio) error {
 	return err
 }
 
-// version returns the version the Go toolchain put into the binary.
+// stamp is the version that the build gave, as in
+// go build -ldflags='-X main.stamp=v1.2.3'.
+var stamp string
+
+// version returns the stamp, or else what the Go toolchain put into the binary.
 func version() string {
+	if stamp != "" {
+		return stamp + " " + runtime.Version()
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +32,7 @@ func (s *serving) welcome() {
 	}
 	fmt.Fprintf(out, "secret:  %s\n", s.secretAt)
 	fmt.Fprintf(out, "log key: %s (note it elsewhere: vigil verify --key takes it)\n", s.signer.Verifier())
+	s.log.Info("vigil serves", "url", url, "store", s.cfg.Store, "log_key", s.signer.Verifier(), "version", version())
 	if s.cfg.Auth.AnonRole != "" {
 		s.log.Warn("requests without a token are answered: whoever reaches this server reads what the role may", "role", s.cfg.Auth.AnonRole)
 	}
@@ -42,23 +45,47 @@ func (s *serving) welcome() {
 
 // paste prints commands that work as they are.
 func (s *serving) paste(url string) {
-	token := "$(" + program() + " token --role event_logger)"
-	if storeDir(s.cfg) == "" {
-		// Nobody else can know the secret of a store in memory.
-		t, err := auth.Mint(s.cfg.Auth.Secrets[0], "event_logger", time.Time{}, nil)
-		if err != nil {
-			return
-		}
-		token = t
-	} else if abs := absolute(storeDir(s.cfg)); filepath.Base(abs) != "vigil-data" || s.cfg.Store != "dir:./vigil-data" {
-		token = fmt.Sprintf("$(%s token --role event_logger --store dir:%s)", program(), abs)
+	curl := "curl"
+	if s.certs != nil {
+		curl += " --cacert " + quote(absolute(s.cfg.TLS.Cert)) // for a certificate that is not known here
 	}
+	url = quote(url)
 	fmt.Fprintf(s.std.Out, `
 post an event and read it back:
   TOKEN=%s
-  curl -i %s/events -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"event": {"action": "read", "subject": "Patient/1"}}'
-  curl -s '%s/events?order=id.desc&limit=5' -H "Authorization: Bearer $TOKEN"
-`, token, url, url)
+  %s -i %s/events -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"event": {"action": "read", "subject": "Patient/1"}}'
+  %s -s %s'/events?order=id.desc&limit=5' -H "Authorization: Bearer $TOKEN"
+`, s.token(), curl, url, curl, url)
+}
+
+// token returns what gives a token in a shell: the command that makes one, with
+// the flags this server was given that it needs to make the same.
+func (s *serving) token() string {
+	secret, _, err := signingSecret(s.cfg)
+	if err != nil {
+		return "'a token of your issuer, with the role event_logger'"
+	}
+	if storeDir(s.cfg) == "" {
+		// Nobody else can know the secret of a store in memory.
+		t, err := auth.Mint(secret, "event_logger", time.Time{}, nil)
+		if err != nil {
+			return ""
+		}
+		return t
+	}
+	words := []string{program(), "token --role event_logger"}
+	if s.given.Config != "" {
+		words = append(words, "--config "+quote(absolute(s.given.Config)))
+	}
+	if abs := absolute(storeDir(s.cfg)); filepath.Base(abs) != "vigil-data" || s.cfg.Store != "dir:./vigil-data" {
+		words = append(words, "--store "+quote("dir:"+abs))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.given.Set)) {
+		if strings.HasPrefix(name, "jwt") {
+			words = append(words, "--set "+quote(name+"="+s.given.Set[name]))
+		}
+	}
+	return "$(" + strings.Join(words, " ") + ")"
 }
 
 // program returns how this program was called: go run leaves its binary in a
@@ -67,7 +94,7 @@ func program() string {
 	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./cmd/vigil"
 	}
-	return os.Args[0]
+	return quote(os.Args[0])
 }
 
 // absolute returns path from the root of the file system, for people.

@@ -120,7 +120,11 @@ func (out Volume) Write(w io.Writer) {
 	fmt.Fprintf(w, "| events | %d |\n", out.Events)
 	fmt.Fprintf(w, "| loading, arrays of 1,000 over 4 connections | %.1f s, %.0f events/s |\n", out.LoadSeconds, float64(out.Events)/out.LoadSeconds)
 	fmt.Fprintf(w, "| resident while loading, highest | %d MB |\n", out.PeakRSS>>20)
-	fmt.Fprintf(w, "| disk without journal | %.0f bytes an event |\n", out.DiskPer)
+	disk := fmt.Sprintf("%.0f bytes an event", out.DiskPer)
+	if out.DiskPer < 1 { // all of them are in the journal
+		disk = "not sealed yet"
+	}
+	fmt.Fprintf(w, "| disk without journal | %s |\n", disk)
 	fmt.Fprintf(w, "| GET /events, all: first byte | %s |\n", out.FirstByte.Round(100*time.Microsecond))
 	fmt.Fprintf(w, "| GET /events, all: whole | %.1f s, %d MB |\n", out.ReadSeconds, out.ReadBytes>>20)
 	fmt.Fprintf(w, "| GET /events, all: memory above before | %d MB |\n", out.ReadRSS>>20)
