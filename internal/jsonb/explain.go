@@ -33,6 +33,9 @@ const (
 	theEnd     expected = `Expected end of input, but found "%s".`
 )
 
+// maxQuoted is how many characters of a token an error repeats.
+const maxQuoted = 100
+
 // explainer is PostgreSQL's lexer and parser of JSON, for the sake of what they complain of.
 type explainer struct {
 	doc  []byte
@@ -55,7 +58,7 @@ func (p *explainer) run() string {
 		}
 		next, ok := p.step(state, p.doc[i])
 		if !ok {
-			return fmt.Sprintf(strings.TrimSuffix(string(state), " "), p.doc[i:end])
+			return fmt.Sprintf(strings.TrimSuffix(string(state), " "), cut(p.doc[i:end]))
 		}
 		i, state = end, next
 	}
@@ -123,7 +126,20 @@ func (p *explainer) lex(i int) (end int, fault string) {
 	}
 }
 
-func invalid(token []byte) string { return fmt.Sprintf(`Token "%s" is invalid.`, token) }
+func invalid(token []byte) string { return fmt.Sprintf(`Token "%s" is invalid.`, cut(token)) }
+
+// cut returns the beginning of a token that is too long to be repeated.
+func cut(token []byte) string {
+	n := 0
+	for i := range string(token) {
+		if n == maxQuoted {
+			return string(token[:i]) + "…"
+		}
+		n++
+	}
+	return string(token)
+}
+
 func (p *explainer) alphanumeric(i int) int {
 	for ; i < len(p.doc); i++ {
 		c := p.doc[i]

@@ -3,13 +3,11 @@ package query
 import (
 	"context"
 	"iter"
+	"math"
 	"math/big"
+	"math/bits"
 	"slices"
 )
-
-// maxGroups bounds, in bytes, the keys of all groups of one answer. PostgreSQL
-// would go on on its disk.
-const maxGroups = 256 << 20
 
 // aggregateType returns the type that an aggregate gives over values of type t.
 func aggregateType(a Agg, t Type) (Type, error) {
@@ -43,8 +41,9 @@ func aggregateType(a Agg, t Type) (Type, error) {
 
 // accumulator computes one aggregate of one group.
 type accumulator interface {
-	add(v Value)
-	result() Value
+	// add takes a value, and returns by how many bytes what is held has grown.
+	add(v Value) (grown int)
+	result() (Value, error)
 }
 
 func (it *item) accumulator() accumulator {
@@ -65,8 +64,14 @@ func (it *item) accumulator() accumulator {
 
 type counter int64
 
-func (c *counter) add(Value)     { *c++ }
-func (c *counter) result() Value { return Value{Type: Int8, Valid: true, I: int64(*c)} }
+func (c *counter) add(Value) int {
+	*c++
+	return 0
+}
+
+func (c *counter) result() (Value, error) {
+	return Value{Type: Int8, Valid: true, I: int64(*c)}, nil
+}
 
 // extreme is min and max; keep is the sign of a better value's comparison.
 type extreme struct {
@@ -74,29 +79,57 @@ type extreme struct {
 	best Value
 }
 
-func (e *extreme) add(v Value) {
+func (e *extreme) add(v Value) (grown int) {
 	// Of equal values that print differently PostgreSQL keeps the later one.
 	if !e.best.Valid || compareValues(&v, &e.best)*e.keep >= 0 {
+		grown = v.held() - e.best.held()
 		e.best = v.clone()
 	}
+	return grown
 }
 
-func (e *extreme) result() Value { return e.best }
+func (e *extreme) result() (Value, error) { return e.best, nil }
 
 type floatSum struct {
-	avg bool
-	n   int64
-	sum float64
+	avg      bool
+	n        int64
+	sum      float64
+	squares  float64 // of the differences from the average
+	overflow bool
 }
 
-func (f *floatSum) add(v Value) { f.n++; f.sum += v.F }
+// add adds a value. As float8_accum in PostgreSQL's float.c, which knows how
+// variances come with averages, it overflows also where the squares do.
+func (f *floatSum) add(v Value) int {
+	before := f.sum
+	f.n++
+	f.sum += v.F
+	infinite := math.IsInf(f.sum, 0)
+	switch {
+	case !f.avg:
+	case f.n > 1:
+		d := v.F*float64(f.n) - f.sum
+		f.squares += d * d / (float64(f.n) * float64(f.n-1))
+		infinite = infinite || math.IsInf(f.squares, 0)
+	case math.IsNaN(v.F) || infinite:
+		f.squares = math.NaN()
+	}
+	if infinite {
+		f.overflow = f.overflow || !math.IsInf(before, 0) && !math.IsInf(v.F, 0)
+		f.squares = math.NaN()
+	}
+	return 0
+}
 
-func (f *floatSum) result() Value {
+func (f *floatSum) result() (Value, error) {
+	if f.overflow {
+		return Value{}, errorf(codeRange, "value out of range: overflow")
+	}
 	v := Value{Type: Float8, Valid: f.n > 0, F: f.sum}
 	if f.avg && v.Valid {
 		v.F /= float64(f.n)
 	}
-	return v
+	return v, nil
 }
 
 // sum is sum and avg of integers and numerics, exactly.
@@ -109,21 +142,23 @@ type sum struct {
 	special []byte // what the result is once some value is not a number
 }
 
-func (s *sum) add(v Value) {
+func (s *sum) add(v Value) int {
 	s.n++
 	if s.total.coef == nil {
 		s.total.coef = new(big.Int)
 	}
 	if v.Type == Numeric {
+		before := cap(s.total.coef.Bits())
 		s.addNumeric(v.B)
-		return
+		return (cap(s.total.coef.Bits()) - before) * bits.UintSize / 8
 	}
 	if t := s.small + v.I; (t > s.small) == (v.I > 0) {
 		s.small = t
-		return
+		return 0
 	}
 	s.flush()
 	s.small = v.I
+	return 0
 }
 
 func (s *sum) addNumeric(text []byte) {
@@ -142,29 +177,32 @@ func (s *sum) flush() {
 	s.small = 0
 }
 
-func (s *sum) result() Value {
+func (s *sum) result() (Value, error) {
 	v := Value{Type: Numeric, Valid: s.n > 0}
 	switch {
 	case !v.Valid:
 		if !s.avg && s.typ == Int4 {
 			v.Type = Int8
 		}
-		return v
+		return v, nil
 	case s.special != nil:
 		v.B = s.special
-		return v
+		return v, nil
 	}
 	s.flush()
+	if s.total.overflows() {
+		return v, errorf(codeRange, "value overflows numeric format")
+	}
 	if s.avg {
 		d := s.total.divide(s.n)
 		v.B = d.appendTo(nil)
-		return v
+		return v, nil
 	}
 	if s.typ == Int4 { // of fewer than 2^31 rows: it fits
-		return Value{Type: Int8, Valid: true, I: s.total.coef.Int64()}
+		return Value{Type: Int8, Valid: true, I: s.total.coef.Int64()}, nil
 	}
 	v.B = s.total.appendTo(nil)
-	return v
+	return v, nil
 }
 
 // group is the state of one row of a grouped answer.
@@ -231,14 +269,16 @@ func (p *Program) collect(ctx context.Context, src Source) ([]*group, error) {
 		if g == nil {
 			g = p.newGroup(values)
 			byKey[string(key)], order = g, append(order, g)
-			if size += 2*len(key) + 256; size > maxGroups {
-				e := errorf(codeMemory, "out of memory")
-				e.Details = "The answer has too many groups for this store."
-				return nil, e
-			}
+			size += 2*len(key) + 256
 		}
-		if err := p.addRow(g, row); err != nil {
+		grown, err := p.addRow(g, row)
+		if err != nil {
 			return nil, err
+		}
+		if size += grown; size > maxHeld {
+			e := errorf(codeMemory, "out of memory")
+			e.Details = "The answer has too many groups for this store."
+			return nil, e
 		}
 	}
 	return order, nil
@@ -266,30 +306,31 @@ func (p *Program) newGroup(values []Value) *group {
 		}
 	}
 	for i := range p.order {
-		g.keys = append(g.keys, keyOf(&g.values[p.order[i].group]))
+		g.keys = append(g.keys, keyOf(&g.values[p.order[i].group])) // of values that are the group's own
 	}
 	return g
 }
 
-func (p *Program) addRow(g *group, row Row) error {
+// addRow adds a row to its group and returns by how many bytes that has grown.
+func (p *Program) addRow(g *group, row Row) (grown int, err error) {
 	for i, acc := range g.accs {
 		if acc == nil {
 			continue
 		}
 		it := &p.items[i]
 		if it.count {
-			acc.add(Value{})
+			grown += acc.add(Value{})
 			continue
 		}
 		v, err := it.value(row)
 		if err != nil {
-			return err
+			return grown, err
 		}
 		if v.Valid {
-			acc.add(v)
+			grown += acc.add(v)
 		}
 	}
-	return nil
+	return grown, nil
 }
 
 func (p *Program) compareGroups(a, b *group) int {
@@ -308,7 +349,10 @@ func (p *Program) finish(g *group, cells []Value) (err error) {
 		if it.agg == AggNone {
 			cells[i], err = applyCast(it.cast, g.values[it.group])
 		} else {
-			cells[i], err = applyCast(it.aggCast, g.accs[i].result())
+			var v Value
+			if v, err = g.accs[i].result(); err == nil {
+				cells[i], err = applyCast(it.aggCast, v)
+			}
 		}
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ type arrayParser struct {
 }
 
 func (p *arrayParser) fail(details string) error {
-	e := errorf(codeBadText, "malformed array literal: \"%s\"", p.in)
+	e := errorf(codeBadText, "malformed array literal: \"%s\"", cut(p.in))
 	e.Details = details
 	return e
 }

@@ -1,7 +1,7 @@
 package query
 
 import (
-	"slices"
+	"context"
 	"time"
 	"unsafe"
 )
@@ -24,8 +24,8 @@ type Program struct {
 
 // Compile resolves q against the table's schema and prepares its operands; now
 // is what the word now in a timestamp means. It fails with an [*Error] where
-// PostgreSQL would refuse the query, and with code 0A000 or 2201B where only
-// this evaluator does: see [Program.Match].
+// PostgreSQL would refuse the query, and with code 0A000, 2201B or 54000 where
+// only this evaluator does: see [Program.Match].
 func Compile(q *Query, s *Schema, now time.Time) (*Program, error) {
 	p := &Program{schema: s, key: -1, limit: q.Limit, offset: max(0, q.Offset)}
 	if s.Key != "" {
@@ -53,14 +53,33 @@ func Compile(q *Query, s *Schema, now time.Time) (*Program, error) {
 func (p *Program) Columns() []Column { return p.columns }
 
 // Match says whether the row is selected by the query's where; null is not.
-// The error is always nil today: what can go wrong does so in [Compile].
+// It does not end before it knows: see [Program.MatchContext]. The error is
+// always nil today: what can go wrong does so in [Compile].
 //
 // It answers as PostgreSQL 15 does in a database with collation "C", encoding
 // UTF-8, time zone UTC and the text search configuration simple, except for
 // what Compile refuses: regular expressions outside of what RE2 and PostgreSQL
-// agree on, other text search configurations, and LIKE patterns that end in an
-// escape.
-func (p *Program) Match(r Row) (bool, error) { return p.where(r) == yes, nil }
+// agree on or of more than 1000 of its instructions, other text search
+// configurations, and LIKE patterns that end in an escape, are longer than a
+// mebibyte, or have a part of more than 32 KiB with _ in it between two %.
+func (p *Program) Match(r Row) (bool, error) { return p.where(context.Background(), r) == yes, nil }
+
+// MatchContext is [Program.Match] until ctx ends; then its error is that of ctx.
+//
+// One comparison with a text of a megabyte takes less than about a second, but for
+// regular expressions and for containment among large arrays, which look at ctx
+// every few thousand steps. Between comparisons it is looked at too.
+func (p *Program) MatchContext(ctx context.Context, r Row) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	t := p.where(ctx, r)
+	// What was cut short answered anything.
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return t == yes, nil
+}
 
 // truth is SQL's boolean.
 type truth int8
@@ -78,10 +97,13 @@ func truthOf(b bool) truth {
 	return no
 }
 
-// cond is a compiled condition.
-type cond func(Row) truth
+// cond is a compiled condition. It may end early, with any answer, when ctx does.
+type cond func(context.Context, Row) truth
 
-func always(Row) truth { return yes }
+func always(context.Context, Row) truth { return yes }
+
+// ended says, for every 16th of many comparisons, whether ctx is over.
+func ended(ctx context.Context, i int) bool { return i%16 == 15 && ctx.Err() != nil }
 
 // compiler holds what compiling needs to know.
 type compiler struct {
@@ -100,7 +122,7 @@ func (c *compiler) expr(x Expr) (cond, error) {
 		if err != nil {
 			return nil, err
 		}
-		return func(r Row) truth { return -f(r) }, nil
+		return func(ctx context.Context, r Row) truth { return -f(ctx, r) }, nil
 	case Test:
 		return c.test(&x)
 	case nil:
@@ -128,10 +150,10 @@ func (c *compiler) all(xs []Expr) (cond, error) {
 	if len(parts) == 1 {
 		return parts[0], nil
 	}
-	return func(r Row) truth {
+	return func(ctx context.Context, r Row) truth {
 		t := yes
-		for _, f := range parts {
-			if t = min(t, f(r)); t == no {
+		for i, f := range parts {
+			if t = min(t, f(ctx, r)); t == no || ended(ctx, i) {
 				break
 			}
 		}
@@ -144,10 +166,10 @@ func (c *compiler) some(xs []Expr) (cond, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(r Row) truth {
+	return func(ctx context.Context, r Row) truth {
 		t := no
-		for _, f := range parts {
-			if t = max(t, f(r)); t == yes {
+		for i, f := range parts {
+			if t = max(t, f(ctx, r)); t == yes || ended(ctx, i) {
 				break
 			}
 		}
@@ -188,7 +210,7 @@ func (c *compiler) anyElement(r *ref, t *Test) (cond, error) {
 	}
 	col := r.col
 	distinct := t.Op == IsDistinct
-	return func(row Row) truth {
+	return func(ctx context.Context, row Row) truth {
 		v := row.Value(col)
 		if distinct && len(v.List) == 0 {
 			return yes // no element is distinct from any
@@ -196,7 +218,15 @@ func (c *compiler) anyElement(r *ref, t *Test) (cond, error) {
 		if !v.Valid {
 			return null
 		}
-		return truthOf(slices.ContainsFunc(v.List, func(s string) bool { return m.text(bytesOf(s), true) == yes }))
+		for i, s := range v.List {
+			if m.text(ctx, bytesOf(s), true) == yes {
+				return yes
+			}
+			if ended(ctx, i) {
+				break
+			}
+		}
+		return no
 	}, nil
 }
 
@@ -214,17 +244,17 @@ func compileIs(r *ref, word string) (cond, error) {
 	}
 	switch word {
 	case "null":
-		return func(row Row) truth { return truthOf(isNull(row)) }, nil
+		return func(_ context.Context, row Row) truth { return truthOf(isNull(row)) }, nil
 	case "not_null":
-		return func(row Row) truth { return truthOf(!isNull(row)) }, nil
+		return func(_ context.Context, row Row) truth { return truthOf(!isNull(row)) }, nil
 	case "true", "false", "unknown":
 	default:
-		return nil, errorf(codeBadQuery, "syntax error at or near \"%s\"", word)
+		return nil, errorf(codeBadQuery, "syntax error at or near \"%s\"", cut(word))
 	}
 	if r.typ != Bool {
 		return nil, errorf(codeWrongType, "argument of IS %s must be type boolean, not type %s", upperASCII(word), r.typ)
 	}
-	return func(row Row) truth {
+	return func(_ context.Context, row Row) truth {
 		v := row.Value(r.col)
 		switch word {
 		case "unknown":

@@ -21,6 +21,15 @@ func parseDecimal(text []byte) decimal {
 	return d
 }
 
+// overflows says whether a numeric has no room for the digits before the point.
+func (d *decimal) overflows() bool {
+	const most = 131072
+	if d.coef.BitLen() < most*3 { // log2(10) is more than 3
+		return false
+	}
+	return d.coef.CmpAbs(pow10(most+d.scale)) >= 0
+}
+
 func pow10(n int) *big.Int {
 	return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)
 }

@@ -32,6 +32,7 @@ const (
 	codeBadQuery     = "42601"
 	codeUnsupported  = "0A000"
 	codeMemory       = "53200"
+	codeLimit        = "54000"
 )
 
 const (
@@ -42,6 +43,24 @@ const (
 
 func errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// maxQuoted is how many characters of a value a message repeats.
+const maxQuoted = 100
+
+// cut returns the beginning of a value that is too long to be repeated in a message.
+func cut(s string) string {
+	if len(s) <= maxQuoted {
+		return s
+	}
+	n := 0
+	for i := range s {
+		if n == maxQuoted {
+			return s[:i] + "…"
+		}
+		n++
+	}
+	return s
 }
 
 // noOperator is what PostgreSQL says to an operator that t does not have.

@@ -8,9 +8,13 @@ import (
 // Run answers the query from the rows of src. The slice that it yields is
 // reused for the next row, the values in it are not. The first error ends it.
 //
-// Memory stays bounded by limit and offset, and by nothing but the batch in
-// hand where the order is that of ids; a sort without a limit keeps the sort
-// keys of all rows, a grouping one row for each group.
+// Memory stays bounded by nothing but the batch in hand where the order is that
+// of ids. A sort keeps the sort keys of the rows up to limit and offset, of all
+// rows without a limit, and a grouping one row for each group: beyond 256 MiB of
+// these either ends with an [*Error] of code 53200.
+//
+// When ctx ends, so does the answer, with its error: it is looked at for each
+// row, and within the tests that can take long for one, see [Program.MatchContext].
 func (p *Program) Run(ctx context.Context, src Source) iter.Seq2[[]Value, error] {
 	if p.groups {
 		return p.aggregate(ctx, src)
@@ -80,5 +84,5 @@ func (p *Program) scan(ctx context.Context, src Source) iter.Seq2[Row, error] {
 	if r.From > r.To {
 		return func(func(Row, error) bool) {}
 	}
-	return src.Scan(ctx, r, p.Match)
+	return src.Scan(ctx, r, func(row Row) (bool, error) { return p.MatchContext(ctx, row) })
 }

@@ -198,3 +198,68 @@ func TestCancelled(t *testing.T) {
 		}
 	}
 }
+
+// stubborn is a source that never looks at its context, and ends what is read of it midway.
+type stubborn struct {
+	records
+	cancel context.CancelFunc
+	seen   int
+}
+
+func (s *stubborn) Scan(_ context.Context, _ query.Range, match func(query.Row) (bool, error)) iter.Seq2[query.Row, error] {
+	return func(yield func(query.Row, error) bool) {
+		for i, row := range s.records {
+			if i == 10 {
+				s.cancel()
+			}
+			s.seen++
+			ok, err := match(row)
+			if !ok && err == nil {
+				continue
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// TestScansLookAtTheContext holds that they end with it, whatever the source does.
+func TestScansLookAtTheContext(t *testing.T) {
+	rows := sample(100)
+	format := query.Path{Column: "_format"}
+	none := query.Test{Path: format, Op: query.Eq, Value: "not there"}
+	for _, q := range []query.Query{
+		{Limit: -1},
+		{Limit: -1, Where: none},
+		{Limit: -1, Order: []query.Order{{Path: format}}},
+		{Limit: -1, Select: []query.Item{{Agg: query.AggCount}}, Where: none},
+	} {
+		p := compile(t, q)
+		for name, run := range map[string]func(context.Context, query.Source) error{
+			"Run": func(ctx context.Context, src query.Source) (last error) {
+				for _, err := range p.Run(ctx, src) {
+					last = err
+				}
+				return last
+			},
+			"Records": func(ctx context.Context, src query.Source) (last error) {
+				for _, err := range p.Records(ctx, src) {
+					last = err
+				}
+				return last
+			},
+			"Count": func(ctx context.Context, src query.Source) error {
+				_, err := p.Count(ctx, src)
+				return err
+			},
+		} {
+			ctx, cancel := context.WithCancel(context.Background())
+			src := &stubborn{records: rows, cancel: cancel}
+			if err := run(ctx, src); !errors.Is(err, context.Canceled) || src.seen > 12 {
+				t.Errorf("%s of %s ends with %v after %d rows", name, q.String(), err, src.seen)
+			}
+			cancel()
+		}
+	}
+}

@@ -1,7 +1,8 @@
 package query
 
 import (
-	"bytes"
+	"context"
+	"slices"
 
 	"vigil/internal/jsonb"
 )
@@ -9,6 +10,7 @@ import (
 const (
 	maxWord     = 2046  // bytes; longer words are not found
 	maxPosition = 16383 // words behind it are all at it
+	maxPlaces   = 255   // of one word; it is not found in phrases at further ones
 )
 
 // compileTextSearch compiles fts, plfts, phfts and wfts: whether the text, or
@@ -21,7 +23,7 @@ func compileTextSearch(typ Type, t *Test) (matcher, error) {
 	switch t.Lang {
 	case "", "simple", "pg_catalog.simple":
 	default:
-		e := errorf(codeUnsupported, "text search configuration \"%s\" is not supported by this store", t.Lang)
+		e := errorf(codeUnsupported, "text search configuration \"%s\" is not supported by this store", cut(t.Lang))
 		e.Hint = "Use the configuration simple."
 		return matcher{}, e
 	}
@@ -29,10 +31,9 @@ func compileTextSearch(typ Type, t *Test) (matcher, error) {
 	if err != nil {
 		return matcher{}, err
 	}
-	var words []*tsNode
-	numberWords(root, &words)
+	words := newTSWords(root)
 	if typ == Text {
-		return matcher{text: func(s []byte, valid bool) truth {
+		return matcher{text: func(_ context.Context, s []byte, valid bool) truth {
 			if !valid {
 				return null
 			}
@@ -41,7 +42,7 @@ func compileTextSearch(typ Type, t *Test) (matcher, error) {
 			return truthOf(d.matches(root))
 		}}, nil
 	}
-	return matcher{value: func(v Value) truth {
+	return matcher{value: func(_ context.Context, v Value) truth {
 		if !v.Valid {
 			return null
 		}
@@ -51,29 +52,57 @@ func compileTextSearch(typ Type, t *Test) (matcher, error) {
 	}}, nil
 }
 
-// numberWords numbers the words of a query.
-func numberWords(n *tsNode, words *[]*tsNode) {
+// tsWords are the words of a query, each once, numbered.
+type tsWords struct {
+	whole, prefix map[string]int
+	lengths       []int // of prefixes
+	count         int
+}
+
+func newTSWords(root *tsNode) *tsWords {
+	w := &tsWords{whole: map[string]int{}, prefix: map[string]int{}}
+	w.number(root)
+	slices.Sort(w.lengths)
+	return w
+}
+
+// number gives each word below n its number.
+func (w *tsWords) number(n *tsNode) {
 	if n == nil {
 		return
 	}
-	if n.op == 0 {
-		n.index = len(*words)
-		*words = append(*words, n)
+	w.number(n.left)
+	w.number(n.right)
+	if n.op != 0 {
+		return
 	}
-	numberWords(n.left, words)
-	numberWords(n.right, words)
+	set := w.whole
+	if n.prefix {
+		set = w.prefix
+	}
+	i, ok := set[n.word]
+	if !ok {
+		i = w.count
+		set[n.word] = i
+		w.count++
+		if n.prefix && !slices.Contains(w.lengths, len(n.word)) {
+			w.lengths = append(w.lengths, len(n.word))
+		}
+	}
+	n.index = i
 }
 
 // tsDocument holds where the words of a query are in one document.
 type tsDocument struct {
-	words  []*tsNode
-	places [][]int // of each word, ascending
+	words  *tsWords
+	places [][]int        // of each word, ascending
+	counts map[string]int // of the document's words that a prefix found: their places
 	pos    int
 	lower  []byte
 }
 
-func newTSDocument(words []*tsNode) *tsDocument {
-	return &tsDocument{words: words, places: make([][]int, len(words))}
+func newTSDocument(words *tsWords) *tsDocument {
+	return &tsDocument{words: words, places: make([][]int, words.count)}
 }
 
 // add reads a text.
@@ -85,14 +114,46 @@ func (d *tsDocument) add(text []byte) {
 		}
 		d.pos++
 		d.lower = appendLowerASCII(d.lower[:0], word)
-		for i, w := range d.words {
-			if string(d.lower) == w.word || w.prefix && bytes.HasPrefix(d.lower, []byte(w.word)) {
-				at := min(d.pos, maxPosition)
-				if n := len(d.places[i]); n == 0 || d.places[i][n-1] != at {
-					d.places[i] = append(d.places[i], at)
+		if i, ok := d.words.whole[string(d.lower)]; ok && len(d.places[i]) < maxPlaces {
+			d.place(i)
+		}
+		counted := false
+		for _, n := range d.words.lengths {
+			if n > len(d.lower) {
+				break
+			}
+			i, ok := d.words.prefix[string(d.lower[:n])]
+			if !ok {
+				continue
+			}
+			if !counted {
+				counted = true
+				if !d.count() {
+					break
 				}
 			}
+			d.place(i)
 		}
+	}
+}
+
+// count counts the places of the word in hand and says whether this one is kept.
+func (d *tsDocument) count() bool {
+	if d.counts == nil {
+		d.counts = map[string]int{}
+	}
+	n := d.counts[string(d.lower)]
+	if n < maxPlaces && d.pos <= maxPosition {
+		d.counts[string(d.lower)] = n + 1
+	}
+	return n < maxPlaces
+}
+
+// place notes that word i is here.
+func (d *tsDocument) place(i int) {
+	at := min(d.pos, maxPosition)
+	if n := len(d.places[i]); n == 0 || d.places[i][n-1] != at {
+		d.places[i] = append(d.places[i], at)
 	}
 }
 

@@ -76,7 +76,7 @@ func FuzzTextSearch(f *testing.F) {
 		for _, op := range []Op{FTS, PlFTS, PhFTS, WFTS} {
 			m, err := compileTextSearch(Text, &Test{Op: op, Value: q})
 			if err == nil {
-				m.text([]byte(doc), true)
+				m.text(t.Context(), []byte(doc), true)
 			}
 		}
 		m, err := compileTextSearch(Text, &Test{Op: PhFTS, Value: doc})
@@ -85,7 +85,7 @@ func FuzzTextSearch(f *testing.F) {
 		if err != nil || !ok || len(word) > maxWord || strings.ContainsAny(doc, "\x00") {
 			return
 		}
-		if m.text([]byte(doc), true) != yes && len(doc) < 1000 && len(word) > 0 {
+		if m.text(t.Context(), []byte(doc), true) != yes && len(doc) < 1000 && len(word) > 0 {
 			t.Errorf("%q does not have its own phrase", doc)
 		}
 	})
@@ -105,7 +105,7 @@ func FuzzRegex(f *testing.F) {
 			}
 			return
 		}
-		match([]byte("subject Été\n"))
+		match(t.Context(), []byte("subject Été\n"))
 	})
 }
 

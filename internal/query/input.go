@@ -37,7 +37,7 @@ func input(s string, t Type, now time.Time) (Value, error) {
 }
 
 func badText(t Type, s string) error {
-	return errorf(codeBadText, "invalid input syntax for type %s: \"%s\"", t, s)
+	return errorf(codeBadText, "invalid input syntax for type %s: \"%s\"", t, cut(s))
 }
 
 // trimmed is s without the white space that input functions ignore.
@@ -63,7 +63,7 @@ func inputInt(s string, t Type, bits int) (Value, error) {
 	i, err := strconv.ParseInt(n, 10, bits)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return Value{}, errorf(codeRange, "value \"%s\" is out of range for type %s", s, t)
+		return Value{}, errorf(codeRange, "value \"%s\" is out of range for type %s", cut(s), t)
 	case err != nil:
 		return Value{}, badText(t, s)
 	}
@@ -78,7 +78,7 @@ func inputFloat(s string) (Value, error) {
 	f, err := strconv.ParseFloat(n, 64)
 	switch {
 	case errors.Is(err, strconv.ErrRange), err == nil && f == 0 && strings.ContainsAny(mantissa(n), "123456789"):
-		return Value{}, errorf(codeRange, "\"%s\" is out of range for type double precision", n)
+		return Value{}, errorf(codeRange, "\"%s\" is out of range for type double precision", cut(n))
 	case err != nil:
 		return Value{}, badText(Float8, s)
 	}

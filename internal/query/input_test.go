@@ -136,7 +136,7 @@ func TestPatternsAgainstPostgres(t *testing.T) {
 				}
 				continue
 			}
-			if got := fmt.Sprint(f([]byte(texts[i]))); got != want[i] {
+			if got := fmt.Sprint(f(t.Context(), []byte(texts[i]))); got != want[i] {
 				t.Errorf("%q %s %q: %s, want %s", texts[i], op, patterns[i], got, want[i])
 			}
 		}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"bytes"
+	"context"
 	"strings"
 
 	"vigil/internal/jsonb"
@@ -9,18 +10,21 @@ import (
 
 // matcher holds the value of a path against operands. Of its two functions one
 // is set: text where the values are of type Text, so that nothing is copied
-// for them, else value.
+// for them, else value. Both may end early, with any answer, when ctx does.
 type matcher struct {
-	text  func(s []byte, valid bool) truth
-	value func(v Value) truth
+	text  func(ctx context.Context, s []byte, valid bool) truth
+	value func(ctx context.Context, v Value) truth
 }
 
 // over returns the condition that the matcher makes of a path.
 func (m matcher) over(r *ref) cond {
 	if m.text != nil {
-		return func(row Row) truth { return m.text(r.text(row)) }
+		return func(ctx context.Context, row Row) truth {
+			s, valid := r.text(row)
+			return m.text(ctx, s, valid)
+		}
 	}
-	return func(row Row) truth { return m.value(r.value(row)) }
+	return func(ctx context.Context, row Row) truth { return m.value(ctx, r.value(row)) }
 }
 
 // matcher compiles the comparison t of values of type typ.
@@ -48,33 +52,37 @@ func (c *compiler) matcher(typ Type, t *Test) (matcher, error) {
 }
 
 // nullable makes a test of texts three-valued.
-func nullable(op Op, f func([]byte) bool) func([]byte, bool) truth {
+func nullable(op Op, f textFunc) func(context.Context, []byte, bool) truth {
 	missing := null
 	if op == IsDistinct {
 		missing = yes
 	}
-	return func(s []byte, valid bool) truth {
+	return func(ctx context.Context, s []byte, valid bool) truth {
 		if !valid {
 			return missing
 		}
-		return truthOf(f(s))
+		return truthOf(f(ctx, s))
 	}
 }
 
+// textFunc is a test of a text. It may end early, with any answer, when ctx does.
+type textFunc func(context.Context, []byte) bool
+
 // textTest compiles a comparison of texts with collation "C".
-func textTest(op Op, operand string) (func([]byte) bool, error) {
+func textTest(op Op, operand string) (textFunc, error) {
 	switch op {
 	case Like, ILike:
-		return compileLike(strings.ReplaceAll(operand, "*", "%"), op == ILike)
+		f, err := compileLike(strings.ReplaceAll(operand, "*", "%"), op == ILike)
+		return func(_ context.Context, s []byte) bool { return f(s) }, err
 	case Match, IMatch:
 		return compileRegex(operand, op == IMatch)
 	case Eq:
-		return func(s []byte) bool { return string(s) == operand }, nil
+		return func(_ context.Context, s []byte) bool { return string(s) == operand }, nil
 	case Neq, IsDistinct:
-		return func(s []byte) bool { return string(s) != operand }, nil
+		return func(_ context.Context, s []byte) bool { return string(s) != operand }, nil
 	}
 	want, b := holds(op), []byte(operand)
-	return func(s []byte) bool { return want(bytes.Compare(s, b)) }, nil
+	return func(_ context.Context, s []byte) bool { return want(bytes.Compare(s, b)) }, nil
 }
 
 // holds returns which results of a comparison satisfy an operator of order.
@@ -108,7 +116,7 @@ func (c *compiler) single(typ Type, op Op, operand string) (matcher, error) {
 	if op == IsDistinct {
 		missing = yes
 	}
-	return matcher{value: func(v Value) truth {
+	return matcher{value: func(_ context.Context, v Value) truth {
 		if !v.Valid {
 			return missing
 		}
@@ -146,7 +154,7 @@ func (c *compiler) in(typ Type, list []string) (matcher, error) {
 		for _, s := range list {
 			set[s] = struct{}{}
 		}
-		return matcher{text: func(s []byte, valid bool) truth {
+		return matcher{text: func(_ context.Context, s []byte, valid bool) truth {
 			if !valid {
 				return nullUnlessEmpty(len(set))
 			}
@@ -165,13 +173,16 @@ func (c *compiler) in(typ Type, list []string) (matcher, error) {
 		}
 		wants[i] = valueTest(Eq, v)
 	}
-	return matcher{value: func(v Value) truth {
+	return matcher{value: func(ctx context.Context, v Value) truth {
 		if !v.Valid {
 			return nullUnlessEmpty(len(wants))
 		}
-		for _, f := range wants {
+		for i, f := range wants {
 			if f(v) {
 				return yes
+			}
+			if ended(ctx, i) {
+				break
 			}
 		}
 		return no
@@ -213,12 +224,12 @@ func (c *compiler) quantified(typ Type, t *Test) (matcher, error) {
 	}
 	q := quantifier{all: t.Quant == QuantAll, null: hasNull, empty: len(array) == 0}
 	if typ == Text {
-		return matcher{text: func(s []byte, valid bool) truth {
-			return q.over(len(tests), func(i int) truth { return tests[i].text(s, valid) }, valid)
+		return matcher{text: func(ctx context.Context, s []byte, valid bool) truth {
+			return q.over(ctx, len(tests), func(i int) truth { return tests[i].text(ctx, s, valid) }, valid)
 		}}, nil
 	}
-	return matcher{value: func(v Value) truth {
-		return q.over(len(tests), func(i int) truth { return tests[i].value(v) }, v.Valid)
+	return matcher{value: func(ctx context.Context, v Value) truth {
+		return q.over(ctx, len(tests), func(i int) truth { return tests[i].value(ctx, v) }, v.Valid)
 	}}, nil
 }
 
@@ -238,7 +249,7 @@ type quantifier struct {
 	empty bool // there are no operands
 }
 
-func (q quantifier) over(n int, test func(int) truth, valid bool) truth {
+func (q quantifier) over(ctx context.Context, n int, test func(int) truth, valid bool) truth {
 	if q.empty {
 		return truthOf(q.all)
 	}
@@ -259,6 +270,9 @@ func (q quantifier) over(n int, test func(int) truth, valid bool) truth {
 			return decided
 		case null:
 			result = null
+		}
+		if ended(ctx, i) {
+			break
 		}
 	}
 	return result

@@ -114,7 +114,10 @@ func textOf(doc []byte) (text []byte, ok bool) {
 // noColumn is the error for a column that is not there, with PostgreSQL's
 // guess at which one was meant.
 func (s *Schema) noColumn(name string) error {
-	e := errorf(codeNoColumn, "column %s.%s does not exist", s.Table, name)
+	e := errorf(codeNoColumn, "column %s.%s does not exist", s.Table, cut(name))
+	if len(name) > maxQuoted {
+		return e // it is like no column, and comparing costs
+	}
 	const tooFar = 4
 	best, first, second := tooFar, -1, -1
 	for i := range s.Columns {

@@ -23,7 +23,7 @@ func (p *Program) compileSelect(c *compiler, items []Item) error {
 		it := &items[i]
 		switch {
 		case it.Embed != "":
-			e := errorf("PGRST200", "Could not find a relationship between '%s' and '%s' in the schema cache", c.schema.Table, it.Embed)
+			e := errorf("PGRST200", "Could not find a relationship between '%s' and '%s' in the schema cache", c.schema.Table, cut(it.Embed))
 			e.Details = "This store knows no relations."
 			return e
 		case it.Star:

@@ -20,18 +20,18 @@ import (
 //
 // As with collation "C", classes and the folding of case know ASCII only.
 // Back references, look-around, embedded options, \m and \M, and collating elements
-// are refused, and so is what PostgreSQL refuses.
-func compileRegex(pattern string, fold bool) (func([]byte) bool, error) {
+// are refused, and so is what PostgreSQL refuses, and what is too large: over
+// [maxRegex] or [maxRegexProgram], with code 2201B.
+func compileRegex(pattern string, fold bool) (textFunc, error) {
+	if len(pattern) > maxRegex {
+		return nil, tooComplex()
+	}
 	p := regexParser{in: pattern, fold: fold}
 	p.out.WriteString("(?s)")
 	if err := p.parse(); err != nil {
 		return nil, err
 	}
-	re, err := regexp.Compile(p.out.String())
-	if err != nil {
-		return nil, p.unsupported("it is too large")
-	}
-	return re.Match, nil
+	return compileProgram(p.out.String())
 }
 
 // regexParser translates into RE2's syntax.

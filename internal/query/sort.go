@@ -7,6 +7,8 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strings"
+	"unsafe"
 
 	"vigil/internal/jsonb"
 )
@@ -55,18 +57,22 @@ func (p *Program) groupOf(s *Schema, path Path) (int, error) {
 			return it.group, nil
 		}
 	}
-	return 0, errorf(codeGrouping, "column \"%s.%s\" must appear in the GROUP BY clause or be used in an aggregate function", s.Table, path.Column)
+	return 0, errorf(codeGrouping, "column \"%s.%s\" must appear in the GROUP BY clause or be used in an aggregate function", s.Table, cut(path.Column))
 }
 
-// sortKey is a value in a form that is small, keeps nothing else in memory, and
-// compares by num and then by text.
+// maxHeld bounds, in bytes, what the sort keys of one answer, or the groups, take
+// in memory. PostgreSQL would go on on its disk.
+const maxHeld = 256 << 20
+
+// sortKey is a value in a form that is small and compares by num and then by text.
 type sortKey struct {
 	null bool
 	num  int64
 	text string
 }
 
-// keyOf makes the key of a value. For jsonb the text is the JSON.
+// keyOf makes the key of a value, whose bytes it shares: see [sortKey.clone].
+// For jsonb the text is the JSON as it is written: nothing is printed.
 func keyOf(v *Value) sortKey {
 	k := sortKey{null: !v.Valid}
 	if k.null {
@@ -84,8 +90,15 @@ func keyOf(v *Value) sortKey {
 		}
 		k.text = string(b)
 	default:
-		k.text = string(v.B)
+		k.text = unsafe.String(unsafe.SliceData(v.B), len(v.B))
 	}
+	return k
+}
+
+// clone makes a key keep nothing but itself in memory: the bytes of a value may
+// be within a whole block of rows.
+func (k sortKey) clone() sortKey {
+	k.text = strings.Clone(k.text)
 	return k
 }
 
@@ -143,11 +156,21 @@ type entry struct {
 type sorter struct {
 	p       *Program
 	keep    int64 // negative for all
+	max     int   // bytes that may be held
 	entries []entry
+	texts   int   // bytes that entries hold besides themselves and their keys
 	n       int64 // rows seen: stands for the id where there is none
+	probe   entry // of the row in hand, not kept yet
+	// Ended says, once in a while, that the rest of the order does not matter.
+	ended    func() bool
+	compared int
 }
 
 func (s *sorter) compare(a, b *entry) int {
+	if s.compared++; s.compared%4096 == 0 && s.ended() {
+		s.compared-- // now all are equal, and the sort is over soon
+		return 0
+	}
 	for i := range s.p.order {
 		if d := s.p.order[i].compareKeys(&a.keys[i], &b.keys[i]); d != 0 {
 			return d
@@ -159,25 +182,35 @@ func (s *sorter) compare(a, b *entry) int {
 	return cmp.Compare(a.id, b.id)
 }
 
-func (s *sorter) add(row Row) {
-	e := entry{keys: make([]sortKey, len(s.p.order))}
+func (s *sorter) add(row Row) error {
+	if s.probe.keys == nil {
+		s.probe.keys = make([]sortKey, len(s.p.order))
+	}
 	for i := range s.p.order {
 		v := s.p.order[i].ref.value(row)
-		e.keys[i] = keyOf(&v)
+		s.probe.keys[i] = keyOf(&v)
 	}
 	if s.n++; s.p.key >= 0 {
-		e.id = row.Value(s.p.key).I
+		s.probe.id = row.Value(s.p.key).I
 	} else {
-		e.id, e.row = s.n, row
+		s.probe.id, s.probe.row = s.n, row
 	}
-	s.push(e)
+	s.push()
+	if s.held() > s.max {
+		e := errorf(codeMemory, "out of memory")
+		e.Details = "The order needs more memory than this store gives one query."
+		e.Hint = "Add a limit, or a filter that leaves fewer rows."
+		return e
+	}
+	return nil
 }
 
-// push keeps the entries a heap with the last one on top, once there are as
-// many as are kept.
-func (s *sorter) push(e entry) {
+// push keeps the probe if it is one of the first. The entries are a heap with
+// the last one on top, once there are as many as are kept.
+func (s *sorter) push() {
 	if s.keep < 0 || int64(len(s.entries)) < s.keep {
-		s.entries = append(s.entries, e)
+		s.texts += s.probe.size(s.p)
+		s.entries = append(s.entries, s.probe.clone(nil))
 		if int64(len(s.entries)) == s.keep {
 			for i := len(s.entries)/2 - 1; i >= 0; i-- {
 				s.down(i)
@@ -185,10 +218,47 @@ func (s *sorter) push(e entry) {
 		}
 		return
 	}
-	if s.compare(&e, &s.entries[0]) < 0 {
-		s.entries[0] = e
+	if last := &s.entries[0]; s.compare(&s.probe, last) < 0 {
+		s.texts += s.probe.size(s.p) - last.size(s.p)
+		*last = s.probe.clone(last.keys)
 		s.down(0)
 	}
+}
+
+// held returns how many bytes the entries take.
+func (s *sorter) held() int {
+	const entrySize, keySize = int(unsafe.Sizeof(entry{})), int(unsafe.Sizeof(sortKey{}))
+	return cap(s.entries)*entrySize + len(s.entries)*len(s.p.order)*keySize + s.texts
+}
+
+// clone returns an entry that is to be kept, with its keys in keys if that is
+// not nil.
+func (e *entry) clone(keys []sortKey) entry {
+	out := entry{id: e.id, row: e.row, keys: keys}
+	if keys == nil {
+		out.keys = make([]sortKey, len(e.keys))
+	}
+	for i := range e.keys {
+		out.keys[i] = e.keys[i].clone()
+	}
+	return out
+}
+
+// size returns how many bytes an entry holds besides itself and its keys. A row
+// is counted by its values.
+func (e *entry) size(p *Program) int {
+	n := 0
+	for i := range e.keys {
+		n += len(e.keys[i].text)
+	}
+	if e.row == nil {
+		return n
+	}
+	for i := range p.schema.Columns {
+		v := e.row.Value(i)
+		n += int(unsafe.Sizeof(v)) + v.held()
+	}
+	return n
 }
 
 func (s *sorter) down(i int) {
@@ -215,18 +285,24 @@ const fetchSize = 256
 // sorted streams the rows in an order that is not that of ids.
 func (p *Program) sorted(ctx context.Context, src Source) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		s := sorter{p: p, keep: -1}
+		s := sorter{p: p, keep: -1, max: maxHeld, ended: func() bool { return ctx.Err() != nil }}
 		if p.limit >= 0 && p.offset <= math.MaxInt64-p.limit {
 			s.keep = p.limit + p.offset
 		}
 		for row, err := range p.scan(ctx, src) {
+			if err == nil {
+				err = s.add(row)
+			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			s.add(row)
 		}
 		slices.SortFunc(s.entries, func(a, b entry) int { return s.compare(&a, &b) })
+		if err := ctx.Err(); err != nil {
+			yield(nil, err)
+			return
+		}
 		s.entries = s.entries[min(p.offset, int64(len(s.entries))):]
 		if p.key < 0 {
 			for _, e := range s.entries {
@@ -286,6 +362,15 @@ func equalPath(a, b Path) bool {
 		}
 		return x.Key == y.Key && x.Text == y.Text
 	})
+}
+
+// held returns how many bytes the value keeps in memory besides itself.
+func (v Value) held() int {
+	n := len(v.B)
+	for _, s := range v.List {
+		n += int(unsafe.Sizeof(s)) + len(s)
+	}
+	return n
 }
 
 // clone makes a value keep nothing but itself in memory.

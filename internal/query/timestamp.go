@@ -46,7 +46,7 @@ func inputTime(s string, t Type, now time.Time) (Value, error) {
 		v.I = day*microsPerDay + p.clock - int64(p.offset)*microsPerSecond
 	}
 	if t != Date && p.year > lastYear {
-		return Value{}, errorf(codeDateRange, "timestamp out of range: \"%s\"", s)
+		return Value{}, errorf(codeDateRange, "timestamp out of range: \"%s\"", cut(s))
 	}
 	return v, nil
 }
@@ -91,19 +91,19 @@ func (p *timeParser) fault(f timeFault, s string, t Type) error {
 	case timeOK:
 		return nil
 	case timeField:
-		return errorf(codeDateRange, "date/time field value out of range: \"%s\"", s)
+		return errorf(codeDateRange, "date/time field value out of range: \"%s\"", cut(s))
 	case timeMonth:
-		e := errorf(codeDateRange, "date/time field value out of range: \"%s\"", s)
+		e := errorf(codeDateRange, "date/time field value out of range: \"%s\"", cut(s))
 		e.Hint = `Perhaps you need a different "datestyle" setting.`
 		return e
 	case timeZone:
-		return errorf("22009", "time zone displacement out of range: \"%s\"", s)
+		return errorf("22009", "time zone displacement out of range: \"%s\"", cut(s))
 	}
 	name := t.String()
 	if t == Timestamp {
 		name = "timestamp" // so it says
 	}
-	return errorf(codeBadDate, "invalid input syntax for type %s: \"%s\"", name, s)
+	return errorf(codeBadDate, "invalid input syntax for type %s: \"%s\"", name, cut(s))
 }
 
 // timeFault is what can be wrong with a time.

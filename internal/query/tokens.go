@@ -1,6 +1,9 @@
 package query
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // tokens finds the words of a text as PostgreSQL's default parser does where
 // letters are classified as in the C locale: every character beyond ASCII is a
@@ -19,7 +22,21 @@ type tokens struct {
 	i  int
 	// queue holds the parts of a word that is still to be given: compounds and URLs.
 	queue [][]byte
+	memo  tokenMemo
 }
+
+// tokenMemo holds what was looked for in vain, so that no text is gone over
+// more than a few times.
+type tokenMemo struct {
+	name, domain span // in which no host name ends
+	file         span // in which no file name begins behind a slash
+	open         bool // no comment ends in what is left
+}
+
+// span is the bytes from one place up to another.
+type span struct{ from, to int }
+
+func (s span) has(i int) bool { return s.from <= i && i < s.to }
 
 // next returns the next word, as it is written.
 func (z *tokens) next() (word []byte, ok bool) {
@@ -209,9 +226,9 @@ func (z *tokens) compound(i, end int) int {
 // address returns the end of the host, URL or e-mail address at i, and queues
 // the parts of a URL.
 func (z *tokens) address(i int) int {
-	end, local := z.host(i)
+	end, local := z.host(i, &z.memo.name)
 	if z.at(local) == '@' {
-		if over, _ := z.host(local + 1); over > 0 {
+		if over, _ := z.host(local+1, &z.memo.domain); over > 0 {
 			return z.port(over)
 		}
 	}
@@ -235,8 +252,21 @@ func (z *tokens) port(i int) int {
 }
 
 // host returns the end of the host name at i, which ends in a label of letters
-// after a dot, -1 if there is none; and how far the characters of one go.
-func (z *tokens) host(i int) (end, reach int) {
+// after a dot, -1 if there is none; and how far the characters of one go. None
+// is where there was none from an earlier place on: all but the first label are
+// the same.
+func (z *tokens) host(i int, none *span) (end, reach int) {
+	if none.has(i) {
+		return -1, none.to
+	}
+	end, reach = z.labels(i)
+	if end < 0 {
+		*none = span{i, reach}
+	}
+	return end, reach
+}
+
+func (z *tokens) labels(i int) (end, reach int) {
 	end = -1
 	for first := true; ; first = false {
 		label := i
@@ -259,106 +289,6 @@ func (z *tokens) host(i int) (end, reach int) {
 	}
 }
 
-func fileStart(c byte) bool { return isASCIIAlnum(c) || c == '_' }
-
-// path returns the end of the file name at i, which begins with /, ./, ../ or ~.
-func (z *tokens) path(i int) int {
-	switch z.at(i) {
-	case '/':
-		return z.fileFirst(i + 1)
-	case '~':
-		return z.twiddle(i + 1)
-	}
-	if z.at(i+1) == '/' {
-		return z.fileFirst(i + 2)
-	}
-	if z.at(i+1) == '.' {
-		return z.parent(i + 2)
-	}
-	return -1
-}
-
-func (z *tokens) twiddle(i int) int {
-	if fileStart(z.at(i)) {
-		return z.file(i)
-	}
-	if z.at(i) == '/' {
-		return z.fileFirst(i + 1)
-	}
-	return -1
-}
-
-// parent goes on behind two dots.
-func (z *tokens) parent(i int) int {
-	if z.at(i) == '/' {
-		if end := z.fileFirst(i + 1); end > 0 {
-			return end
-		}
-		return i
-	}
-	if i >= len(z.in) || arraySpace(z.in[i]) {
-		return i
-	}
-	return -1
-}
-
-// fileFirst goes on behind a slash.
-func (z *tokens) fileFirst(i int) int {
-	switch c := z.at(i); {
-	case fileStart(c):
-		return z.file(i)
-	case c == '~':
-		return z.twiddle(i + 1)
-	case c == '?':
-		return z.urlPath(i)
-	case c == '.':
-		switch next := z.at(i + 1); {
-		case fileStart(next):
-			return z.file(i + 1)
-		case next == '.':
-			return z.parent(i + 2)
-		case next == '/':
-			return z.fileFirst(i + 2)
-		}
-	}
-	return -1
-}
-
-// file returns the end of the file name of which a letter or digit is at i.
-func (z *tokens) file(i int) int {
-	for {
-		i = z.run(i, func(c byte) bool { return fileStart(c) || c == '-' })
-		switch z.at(i) {
-		case '.':
-			if !fileStart(z.at(i + 1)) {
-				return i
-			}
-			i++
-		case '/':
-			if end := z.fileFirst(i + 1); end > 0 {
-				return end
-			}
-			return i
-		case '?':
-			if end := z.urlPath(i); end > 0 {
-				return end
-			}
-			return i
-		default:
-			return i
-		}
-	}
-}
-
-// urlPath returns the end of the query of a URL, whose question mark is at i.
-func (z *tokens) urlPath(i int) int {
-	over := z.run(i+1, func(c byte) bool { return !arraySpace(c) && c != '"' && c != '\'' })
-	if over == i+1 {
-		return -1
-	}
-	return over
-}
-
 // markup returns the end of the tag, comment or entity at i, -1 if there is none.
 func (z *tokens) markup(i int) int {
 	if z.in[i] == '&' {
@@ -367,11 +297,13 @@ func (z *tokens) markup(i int) int {
 	i++
 	switch c := z.at(i); {
 	case c == '!' && z.at(i+1) == '-' && z.at(i+2) == '-':
-		for i += 3; i < len(z.in); i++ {
-			if z.at(i) == '-' && z.at(i+1) == '-' && z.at(i+2) == '>' {
-				return i + 3
-			}
+		if z.memo.open {
+			return -1
 		}
+		if n := bytes.Index(z.in[i+3:], []byte("-->")); n >= 0 {
+			return i + 3 + n + 3
+		}
+		z.memo.open = true
 		return -1
 	case c == '!' && z.at(i+1)|0x20 == 'd', c == '?' && z.at(i+1) == 'x':
 		return z.tag(i + 2)

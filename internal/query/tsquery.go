@@ -81,11 +81,11 @@ type tsParser struct {
 }
 
 func (p *tsParser) syntax() error {
-	return errorf(codeBadQuery, "syntax error in tsquery: \"%s\"", p.in)
+	return errorf(codeBadQuery, "syntax error in tsquery: \"%s\"", cut(p.in))
 }
 
 func (p *tsParser) noOperand() error {
-	return errorf(codeBadQuery, "no operand in tsquery: \"%s\"", p.in)
+	return errorf(codeBadQuery, "no operand in tsquery: \"%s\"", cut(p.in))
 }
 
 func (p *tsParser) space() {
@@ -227,7 +227,7 @@ func (p *tsParser) word() (string, error) {
 			}
 		case c == '\\' && !p.web:
 			if p.i++; p.i >= len(p.in) {
-				return "", errorf(codeBadQuery, "there is no escaped character: \"%s\"", p.in)
+				return "", errorf(codeBadQuery, "there is no escaped character: \"%s\"", cut(p.in))
 			}
 			c = p.in[p.i]
 		case quoted:

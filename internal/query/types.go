@@ -42,5 +42,5 @@ func castType(name string) (Type, error) {
 	if foreignTypes[n] {
 		return Unknown, errorf(codeUnsupported, "casts to type %s are not supported by this store", n)
 	}
-	return Unknown, errorf(codeNoType, "type \"%s\" does not exist", name)
+	return Unknown, errorf(codeNoType, "type \"%s\" does not exist", cut(name))
 }
