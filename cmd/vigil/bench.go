@@ -73,7 +73,7 @@ func (c *benchCmd) writes(ctx context.Context, std *stdio, binary, dir, token st
 	defer v.Kill()
 	peer, err := bench.StartPeer(ctx, token)
 	if err != nil {
-		return fmt.Errorf("start PostgREST and PostgreSQL: %w (make tools installs them; --no-peer leaves them out)", err)
+		return fmt.Errorf("start PostgREST and PostgreSQL: %w (make tools installs PostgREST; --no-peer leaves both out)", err)
 	}
 	defer func() { err = errors.Join(err, peer.Stop()) }()
 	rows, err := bench.Compare(ctx, bench.Target{Addr: v.Addr, Token: token}, peer.Target, bench.WritePoints(), c.Rounds, c.Duration)
