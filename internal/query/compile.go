@@ -61,7 +61,7 @@ func (p *Program) Columns() []Column { return p.columns }
 // what Compile refuses: regular expressions outside of what RE2 and PostgreSQL
 // agree on or of more than 1000 of its instructions, other text search
 // configurations, and LIKE patterns that end in an escape, are longer than a
-// mebibyte, or have a part of more than 32 KiB with _ in it between two %.
+// mebibyte, or have a part of more than 8 KiB with _ in it between two %.
 func (p *Program) Match(r Row) (bool, error) { return p.where(context.Background(), r) == yes, nil }
 
 // MatchContext is [Program.Match] until ctx ends; then its error is that of ctx.

@@ -14,7 +14,7 @@ const maxLike = 1 << 20
 //
 // A pattern that ends in a backslash is refused here; PostgreSQL does so only
 // when a row gets that far. So are patterns longer than a mebibyte, and those
-// with _ between more than [maxWildPart] characters that can be anywhere in the
+// with _ in a part of more than [maxWildPart] bytes that can be anywhere in the
 // text. What is accepted takes time in proportion to the text, times the length
 // of such a part over 64.
 func compileLike(pattern string, fold bool) (func([]byte) bool, error) {
@@ -102,7 +102,7 @@ func (l *like) prepare() error {
 		}
 		if len(p.text) > maxWildPart {
 			e := errorf(codeLimit, "LIKE pattern is too complex")
-			e.Details = "There are more than 32768 characters with _ between them that can be anywhere in the text."
+			e.Details = "There are more than 8192 bytes with _ between them that can be anywhere in the text."
 			return e
 		}
 		p.wild = newWildFinder(p)

@@ -8,7 +8,7 @@ import (
 const (
 	// maxWildPart bounds, in bytes, a part of a LIKE pattern that has _ in it and
 	// can be anywhere: finding one costs its length over 64 for each byte of text.
-	maxWildPart = 32 << 10
+	maxWildPart = 8 << 10
 	// shortWildPart is the length up to which trying at each place is quick.
 	shortWildPart = 64
 )
