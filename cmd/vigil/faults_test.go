@@ -227,6 +227,9 @@ func TestFaultDiskFull(t *testing.T) {
 		t.Fatalf("the disk never got full after %d events", len(acked))
 	}
 	contains(t, p.stored(), acked)
+	if p.ready() {
+		t.Error("/ready says that a store on a full disk takes events")
+	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
@@ -244,6 +247,9 @@ func TestFaultDiskFull(t *testing.T) {
 	}
 	if !resumed {
 		t.Fatalf("writing did not go on when there was room again:\n%s", p.out)
+	}
+	if !p.ready() {
+		t.Error("/ready fails although writing goes on")
 	}
 	gap := false
 	for range 50 {

@@ -118,6 +118,17 @@ func (p *process) up() bool {
 	return false
 }
 
+// ready reports whether the server says that it takes events.
+func (p *process) ready() bool {
+	p.t.Helper()
+	resp, err := http.Get("http://" + p.admin + "/ready")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
 // mustStart starts the server and waits until it is ready.
 func (p *process) mustStart() {
 	p.t.Helper()

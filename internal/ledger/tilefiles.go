@@ -143,7 +143,9 @@ func (t *TileFiles) Sync() error {
 			continue
 		}
 		if err := f.Sync(); err != nil {
-			return fmt.Errorf("sync tiles: %w", err)
+			// Not wrapped: a full disk is waited for, but a second sync may lie
+			// about the first, so this one is final.
+			return fmt.Errorf("sync tiles: %v", err)
 		}
 		t.dirty[level] = false
 	}

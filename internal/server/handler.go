@@ -88,6 +88,11 @@ func (r *Recorder) access(req *http.Request, a *web.Access) {
 			d.Query = req.Method + " " + req.URL.EscapedPath()
 		}
 		r.Refused(d)
+	case a.Status == http.StatusInsufficientStorage:
+		// It cannot be written either, so it counts for the gap; trying it again
+		// is what finds out that there is space, also when nobody posts any more.
+		d.Severity, d.Action, d.Message = "error", "create", "request refused: the disk is full"
+		r.Record(d)
 	case a.Write || a.Table == "" || req.Method == http.MethodOptions:
 	case a.Status >= 400:
 	default:

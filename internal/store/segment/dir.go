@@ -154,3 +154,23 @@ func (l layout) used() bool {
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
+
+// syncParents makes the names of a directory and of those above it stable: who
+// made them need not have. Directories that may not be opened are not ours.
+func syncParents(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		err := syncDir(dir)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EROFS) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

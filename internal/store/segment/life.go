@@ -16,6 +16,9 @@ func (s *Store) Err() error {
 	if s.rollback != nil {
 		return s.rollback
 	}
+	if p := s.full.Load(); p != nil {
+		return *p
+	}
 	select {
 	case <-s.stop:
 		return store.ErrClosed()

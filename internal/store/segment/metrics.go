@@ -108,6 +108,22 @@ func (m *metrics) commit(events []eventAt, bytes int, took, sync time.Duration) 
 	}
 }
 
+// reserve is what must be free before a disk that was full counts as having
+// space again, or a twentieth of a small one: what is left in the journal takes
+// small events also on a full disk.
+const reserve = 16 << 20
+
+// roomy reports whether the file system of dir has the reserve free. One that
+// does not tell is believed to.
+func roomy(dir string) bool {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return true
+	}
+	size := int64(st.Bsize)
+	return int64(st.Bavail)*size >= min(reserve, int64(st.Blocks)*size/20)
+}
+
 func freeBytes(dir string) float64 {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {

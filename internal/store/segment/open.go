@@ -50,6 +50,7 @@ type Store struct {
 	sealErr error     // why the oldest frozen head could not be sealed: a full disk
 
 	failure  atomic.Pointer[error] // why nothing more is taken
+	full     atomic.Pointer[error] // what the last commit was refused with, where the disk is full
 	rollback error                 // why the store is read-only since it was opened
 	guarded  ledger.GuardState     // what the guard knew then
 	damage   damage                // what reading has met
@@ -127,6 +128,9 @@ func open(o Options, c store.Config, why purpose) (*Store, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := syncParents(o.Dir); err != nil {
 		return nil, err
 	}
 	if s.lock, err = lockDir(s.dir); err != nil {

@@ -85,9 +85,10 @@ type entity struct {
 }
 
 // Recover lets a store that is older than what was signed for it, or whose
-// rollback guard is missing or journal damaged, take events again: in a new epoch of its log, whose first
-// entry is an event in the table system with the reason and the checkpoint that
-// the store no longer has. Ids that the guard knows of are not given again. It
+// rollback guard is missing or journal damaged, take events again: in a new epoch
+// of its log, whose first entry is an event in the table system with the reason
+// and the checkpoint that the store no longer has. Ids that the guard knows of,
+// and after a lost journal a million more of each table, are not given again. It
 // returns the new epoch. A store that is in order is left as it is, with an error.
 func Recover(o Options, c store.Config, reason string) (int, error) {
 	epoch, err := recoverStore(o, c, reason)
@@ -150,6 +151,10 @@ func (s *Store) cause() string {
 	return strings.Join(what, "; ")
 }
 
+// lostIDs is by how much ids are raised where a journal was lost: more than any
+// journal holds.
+const lostIDs = 1 << 20
+
 // raiseIDs makes sure that no id is given that was given in a lost epoch.
 func (s *Store) raiseIDs() {
 	for table, id := range s.manifest.Floors {
@@ -173,6 +178,11 @@ func (s *Store) beginEpoch(reason string) ([]byte, error) {
 	}
 	for table, id := range g.LastIDs {
 		m.Floors[table] = max(m.Floors[table], id)
+	}
+	if s.journalLost { // the guard does not know the ids of the last second
+		for _, t := range s.Catalog.Tables() {
+			m.Floors[t.Name] = max(m.Floors[t.Name], s.seq.Last[t.Number]) + lostIDs
+		}
 	}
 	if err := m.write(s.dir.manifest()); err != nil {
 		return nil, err

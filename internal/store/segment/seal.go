@@ -1,9 +1,12 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"vigil"
@@ -160,6 +163,14 @@ func (s *Store) abandon(m *manifest, made []*seg) {
 	for _, sg := range made {
 		sg.file.Close()
 		if err := os.Remove(s.dir.segment(sg.File)); err != nil {
+			s.log.Warn("a file of unfinished work stays until the next start", "err", err)
+		}
+	}
+	for _, k := range m.Keys {
+		if slices.Contains(s.manifest.Keys, k) {
+			continue
+		}
+		if err := os.Remove(s.dir.segment(k.File)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.log.Warn("a file of unfinished work stays until the next start", "err", err)
 		}
 	}

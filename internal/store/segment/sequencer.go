@@ -126,8 +126,9 @@ func (s *Store) write(group []*request, before int64) error {
 	s.metrics.commit(s.seq.stage.events, len(frame), time.Since(start), time.Since(written))
 	s.seq.used += len(frame)
 	s.show(&s.seq.stage)
-	if n := s.seq.refused; n > 0 {
+	if n := s.seq.refused; n > 0 && roomy(s.opts.Dir) {
 		s.seq.refused = 0
+		s.full.Store(nil)
 		s.log.Info("the disk has space again", "refused_events", n)
 		if s.opts.OnResume != nil {
 			go s.opts.OnResume(n)
@@ -198,10 +199,12 @@ func (s *Store) refuseFull(group []*request, cause error) error {
 		s.seq.refused += int64(len(r.p.Items))
 	}
 	s.metrics.refused.Set(float64(s.seq.refused))
-	return &vigil.Error{
+	var err error = &vigil.Error{
 		Kind: vigil.Full, Message: "the disk is full, nothing of this request was stored",
 		Hint: "Writing resumes by itself when there is space.", RetryAfter: 10 * time.Second, Err: cause,
 	}
+	s.full.Store(&err)
+	return err
 }
 
 // show adds a stable commit to the active head, publishes the log's new size,
