@@ -22,6 +22,9 @@ const (
 const (
 	stateNew   = "new"   // the first start has not finished: nothing was acknowledged
 	stateReady = "ready" // the store has taken events or may have
+	// vigil recover set the journal aside and has not begun the new epoch, as far
+	// as the manifest knows: see settleRecovery.
+	stateRecovering = "recovering"
 )
 
 // manifest says what counts in the directory. It covers the log up to Size: the
@@ -148,7 +151,7 @@ func (m *manifest) check(path string) error {
 	bad := func(format string, args ...any) error {
 		return &DamageError{File: path, Reason: fmt.Sprintf(format, args...)}
 	}
-	if m.State != stateNew && m.State != stateReady {
+	if m.State != stateNew && m.State != stateReady && m.State != stateRecovering {
 		return bad("state %q is unknown", m.State)
 	}
 	if m.Epoch < 1 || m.Size < 0 {

@@ -164,6 +164,9 @@ func (s *Store) load(why purpose) error {
 	if err != nil {
 		return err
 	}
+	if err := s.settleRecovery(why, frames); err != nil {
+		return err
+	}
 	if s.manifest.State == stateNew {
 		// Before the store is ready: a ready one without a guard has lost it.
 		if err := s.firstGuard(); err != nil {
@@ -213,7 +216,7 @@ func (s *Store) findManifest(why purpose) (*manifest, error) {
 	case err != nil:
 		return nil, err
 	}
-	if m.State == stateReady {
+	if m.State != stateNew {
 		has, err := s.dir.hasJournal()
 		s.journalLost = !has
 		if err != nil || !has && why != toRecover {

@@ -196,6 +196,64 @@ func TestRecoverJournal(t *testing.T) {
 	}
 }
 
+// TestRecoverKilled ends a recovery after the journal was set aside and before
+// the new epoch was there: nothing starts on silently less, and a second
+// recovery ends what the first began. Ids of the lost journal do not come again.
+func TestRecoverKilled(t *testing.T) {
+	t.Parallel()
+	o, _ := damageable(t)
+	before := mustOpen(t, o, storetest.Config(nil))
+	last := before.LastIDs()["events"]
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files(t, layout(o.Dir).journal()) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[4096+80] ^= 1
+		data[20] ^= 1
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll(o.Guard); err != nil { // so that only the manifest can tell
+		t.Fatal(err)
+	}
+	s, err := open(o, storetest.Config(nil), toRecover)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.release(); err != nil { // here it is killed
+		t.Fatal(err)
+	}
+	if _, err := Open(o, storetest.Config(nil)); err == nil || !strings.Contains(err.Error(), "not finished") {
+		t.Fatalf("after half a recovery the store opens with %v", err)
+	}
+	if epoch, err := Recover(o, storetest.Config(nil), "the disk"); err != nil || epoch != 2 {
+		t.Fatalf("recover: %d, %v", epoch, err)
+	}
+	s = mustOpen(t, o, storetest.Config(nil))
+	storetest.CheckRoot(t, s)
+	events := numbered(0, 1)
+	if err := s.Write(t.Context(), events); err != nil {
+		t.Fatal(err)
+	}
+	if events[0].ID <= last {
+		t.Errorf("id %d is given again: %d had been given", events[0].ID, last)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s = mustOpen(t, o, storetest.Config(nil)); s.manifest.State != stateReady {
+		t.Errorf("after the recovery the store is %s", s.manifest.State)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestNoGuard takes the guard away from stores of all sorts: none of them takes
 // events or may be signed until the guard is back or the store is recovered.
 func TestNoGuard(t *testing.T) {

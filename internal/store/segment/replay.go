@@ -88,6 +88,14 @@ func isCorrupt(err error) bool {
 // setJournalAside renames a damaged journal, for somebody to look into. What it
 // held is lost to the store.
 func (s *Store) setJournalAside(cause error) error {
+	// First of all the manifest says so: a crash from here on must not leave a
+	// store that starts on silently less.
+	m := s.manifest.clone()
+	m.State = stateRecovering
+	if err := m.write(s.dir.manifest()); err != nil {
+		return err
+	}
+	s.manifest = m
 	aside := fmt.Sprintf("%s.damaged-%d", s.dir.journal(), s.cfg.Now().Unix())
 	if err := os.Rename(s.dir.journal(), aside); err != nil {
 		return err
@@ -95,6 +103,31 @@ func (s *Store) setJournalAside(cause error) error {
 	s.journalLost = true
 	s.log.Warn("the damaged journal was set aside", "as", aside, "err", cause)
 	return s.dir.make()
+}
+
+// settleRecovery ends a recovery whose new epoch is in the journal, and refuses
+// to serve after one that was not finished.
+func (s *Store) settleRecovery(why purpose, frames []savedFrame) error {
+	if s.manifest.State != stateRecovering {
+		return nil
+	}
+	begun := slices.ContainsFunc(frames, func(f savedFrame) bool { return f.head.epoch > s.manifest.Epoch })
+	switch {
+	case begun && why == toCheck:
+		return nil
+	case begun:
+		m := s.manifest.clone()
+		m.State = stateReady
+		if err := m.write(s.dir.manifest()); err != nil {
+			return err
+		}
+		s.manifest = m
+		return nil
+	case why == toRecover:
+		s.journalLost = true
+		return nil
+	}
+	return &DamageError{File: s.dir.manifest(), Reason: "vigil recover set the journal aside and was not finished: run it again"}
 }
 
 // saveFrame copies a frame, and makes its tables known.
