@@ -20,13 +20,17 @@ func (s *serving) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	baseURL := edge.BaseURL
+	if s.cfg.OpenAPIURL != "" {
+		baseURL = func(*http.Request) string { return s.cfg.OpenAPIURL }
+	}
 	gate := &server.Gate{Auth: s.auth, Admin: "admin"}
 	api := postgrest.New(postgrest.Config{
 		Store: server.CountIncomplete(s.store, server.IncompleteConfig{
 			Missing: logserver.Missing, Source: logserver.SourceOf, Metrics: s.tel.Registry,
 		}), Authenticate: gate.Authenticate, Allow: gate.Allow,
 		Limits: s.limits(), QueryTime: s.cfg.Limits.QueryTime, MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
-		Schemas: s.cfg.Schemas, BaseURL: firstOf(s.cfg.OpenAPIURL, s.cfg.BaseURL), CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
+		Schemas: s.cfg.Schemas, BaseURL: baseURL, CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
 	})
 	log := logapi.New(logapi.Config{
 		Store: s.store, Authorize: gate.Authorize, Key: s.signer.Verifier(),

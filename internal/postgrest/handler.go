@@ -30,11 +30,13 @@ type Config struct {
 	MaxRows      int64         // most rows of one answer; 0 is no bound
 	Aggregates   bool          // sum(), count() and the like are allowed
 	Schemas      []string      // names that a profile header may have, all for the same tables; nil is api
-	BaseURL      string        // public URL, for the description; empty is the request's host
-	CORSOrigins  []string      // origins whose scripts may use the API; "*" is every one
-	TraceHeader  string        // request header that is sent back; empty is none
-	Now          func() time.Time
-	Log          *slog.Logger // nil discards
+	// BaseURL returns the URL that the API has for the client, for the description;
+	// nil takes the request's host.
+	BaseURL     func(*http.Request) string
+	CORSOrigins []string // origins whose scripts may use the API; "*" is every one
+	TraceHeader string   // request header that is sent back; empty is none
+	Now         func() time.Time
+	Log         *slog.Logger // nil discards
 	// Heartbeat is how often a live tail without events says that it lives;
 	// 0 is 15 seconds.
 	Heartbeat time.Duration

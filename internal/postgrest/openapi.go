@@ -101,8 +101,10 @@ func (h *handler) address(r *http.Request, doc object) {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	if u, err := url.Parse(h.BaseURL); err == nil && u.Host != "" {
-		scheme, host, path = u.Scheme, u.Host, "/"+strings.Trim(u.Path, "/")
+	if h.BaseURL != nil {
+		if u, err := url.Parse(h.BaseURL(r)); err == nil && u.Host != "" {
+			scheme, host, path = u.Scheme, u.Host, "/"+strings.Trim(u.Path, "/")
+		}
 	}
 	doc["schemes"], doc["host"], doc["basePath"] = []string{scheme}, host, path
 }

@@ -3,6 +3,7 @@ package postgrest
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 )
 
 func TestDescription(t *testing.T) {
-	f := newFace(t, openMemory(t, store.Config{}), func(c *Config) { c.BaseURL = "https://log.example.org/vigil/" })
+	f := newFace(t, openMemory(t, store.Config{}), func(c *Config) { c.BaseURL = func(*http.Request) string { return "https://log.example.org/vigil/" } })
 	type operation struct {
 		Parameters []struct {
 			Ref string `json:"$ref"`
