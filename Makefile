@@ -29,7 +29,7 @@ lint: ## vet, staticcheck, gofumpt, tidy
 fuzz: ## three minutes of fuzzing in all
 	scripts/fuzz.sh
 
-bench: tools ## measure against PostgREST and PostgreSQL, write the tables of docs/performance.md
+bench: tools ## measure against PostgREST and PostgreSQL, print the tables for docs/performance.md
 	go run ./cmd/vigil bench
 
 faults: tools ## the long fault tests: 500 kills, every system call
