@@ -50,6 +50,15 @@ type Exchange struct {
 	Entries     []Exchange `json:"entries,omitempty"`     // one for each entry of a batch or transaction
 	RolledBack  bool       `json:"rolledBack,omitempty"`  // an entry that was undone because its transaction failed
 
+	// Gateway is the name of the gateway that saw it, Upstream the base URL of the
+	// server behind it.
+	Gateway  string `json:"gateway,omitempty"`
+	Upstream string `json:"upstream,omitempty"`
+
+	// RequestBody and ResponseBody are kept only where a policy asks for them.
+	RequestBody  *Body `json:"requestBody,omitempty"`
+	ResponseBody *Body `json:"responseBody,omitempty"`
+
 	// Headers has the caller's audit headers that the configuration names.
 	Headers map[string]string `json:"headers,omitempty"`
 	// Audit is what the caller sent in X-Audit.
@@ -82,4 +91,13 @@ type User struct {
 	// By is how the request said it: bearer, basic, certificate or header.
 	By       string `json:"by,omitempty"`
 	Verified bool   `json:"verified"` // checked by the gateway: the token's signature, the certificate, or a trusted proxy's word
+}
+
+// Body is what is kept of the body of a request or a response: its content
+// coding undone, passwords and what else a policy names replaced.
+type Body struct {
+	MediaType string `json:"mediaType,omitempty"` // as Content-Type says
+	Text      string `json:"text,omitempty"`      // where it is UTF-8 text
+	Binary    []byte `json:"binary,omitempty"`    // where it is not
+	Cut       bool   `json:"cut,omitempty"`       // it was longer than what is kept
 }

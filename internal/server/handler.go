@@ -17,8 +17,9 @@ import (
 
 // Config is what a [Handler] is made of.
 type Config struct {
-	API      http.Handler // the PostgREST face: everything that is not the log's
+	API      http.Handler // the PostgREST face: everything that has no Route
 	Log      http.Handler // /log/ and /raw/
+	Routes   []Route      // the other faces; the first that fits is taken
 	Edge     *web.Edge
 	Stall    time.Duration // longest time that a client may take nothing of an answer
 	Trace    string        // header with a request's id; empty is X-Request-Id
@@ -26,6 +27,20 @@ type Config struct {
 	Metrics  prometheus.Registerer
 	Now      func() time.Time // nil is time.Now
 	Logger   *slog.Logger     // nil discards
+}
+
+// A Route is where a face is mounted.
+type Route struct {
+	// Path is a path, such as /_logs, or with a slash at its end everything
+	// below it; that path without the slash, too.
+	Path    string
+	Handler http.Handler
+}
+
+// fits reports whether a request for path goes to r.
+func (r Route) fits(path string) bool {
+	base, below := strings.CutSuffix(r.Path, "/")
+	return path == base || below && strings.HasPrefix(path, r.Path)
 }
 
 // Handler mounts the faces, records who read what and who was refused, and
@@ -52,6 +67,12 @@ func Handler(c Config) http.Handler {
 		if strings.HasPrefix(r.URL.Path, "/log/") || strings.HasPrefix(r.URL.Path, "/raw/") {
 			c.Log.ServeHTTP(w, r)
 			return
+		}
+		for _, route := range c.Routes {
+			if route.fits(r.URL.Path) {
+				route.Handler.ServeHTTP(w, r)
+				return
+			}
 		}
 		c.API.ServeHTTP(w, r)
 	})))
