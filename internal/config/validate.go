@@ -16,8 +16,10 @@ import (
 var tableName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // reserved are the names of routes that are no tables.
-var reserved = []string{"events_view", "log", "raw", "rpc", "fhir", "ui", "live", "ready", "metrics",
-	"_logs", "_bulk", "ingest", "api", "ohf_hdr_fhir_audit"}
+var reserved = []string{
+	"events_view", "log", "raw", "rpc", "fhir", "ui", "live", "ready", "metrics",
+	"_logs", "_bulk", "ingest", "api", "ohf_hdr_fhir_audit",
+}
 
 // Validate reports what cannot work, all of it at once. [Load] has called it.
 func (c *Config) Validate() error {
