@@ -14,7 +14,10 @@ import (
 
 // Config is the effective configuration. It is made by [Load] and then only read.
 type Config struct {
-	Store string // dir:PATH or memory:
+	// Store is dir:PATH, memory: or postgres://…, which may have a password in it:
+	// [Redact] before it is shown.
+	Store    string
+	Postgres Postgres
 	// PostgresURI is what PGRST_DB_URI says. It never chooses the store by
 	// itself: stock logserver files have it beside everything else.
 	PostgresURI string

@@ -276,8 +276,9 @@ func TestErrors(t *testing.T) {
 		"listen":            {nil, []string{"VIGIL_LISTEN=3000"}, nil, []string{"HOST:PORT"}},
 		"port":              {nil, []string{"PGRST_SERVER_PORT=70000"}, nil, []string{"PGRST_SERVER_PORT", "65535"}},
 		"proxies":           {nil, []string{"VIGIL_TRUSTED_PROXIES=localhost"}, nil, []string{"10.0.0.0/8"}},
-		"postgres":          {nil, []string{"VIGIL_STORE=postgres://u:" + hush + "@h/db"}, nil, []string{"not in this build yet"}},
-		"store":             {nil, []string{"VIGIL_STORE=sqlite:x"}, nil, []string{"memory: or dir:PATH"}},
+		"postgres":          {nil, []string{"VIGIL_STORE=postgres://u:" + hush + "/@h/db"}, nil, []string{"store (VIGIL_STORE)", "% escapes"}},
+		"owner":             {map[string]string{"postgres.owner": "dir:" + hush}, nil, nil, []string{"postgres.owner", "want postgres://"}},
+		"store":             {nil, []string{"VIGIL_STORE=sqlite:x"}, nil, []string{"dir:PATH, postgres://… or memory:"}},
 		"store without":     {nil, []string{"VIGIL_STORE=dir:"}, nil, []string{"want a path"}},
 		"half of TLS":       {nil, []string{"VIGIL_TLS_CERT=c.pem"}, nil, []string{"go together"}},
 		"mtls without":      {nil, []string{`VIGIL_MTLS=[{subject: a, role: b}]`}, nil, []string{"client-ca"}},
@@ -309,6 +310,23 @@ func TestErrors(t *testing.T) {
 				t.Errorf("the error shows a value: %v", err)
 			}
 		})
+	}
+}
+
+// TestPostgres expects the address of a database to be taken from a file, and
+// its password to be shown nowhere.
+func TestPostgres(t *testing.T) {
+	const password = "opensesame"
+	for _, address := range []string{
+		"postgres://u:" + password + "@h:5433/db", "postgresql://u@h/db?password=" + password, "postgres:///db?host=/run&user=u&sslpassword=" + password,
+	} {
+		c := load(t, map[string]string{"postgres.owner": address}, []string{"VIGIL_STORE_FILE=at.txt", "STATE_DIRECTORY=/var/lib/a:/var/lib/b"}, map[string]string{"at.txt": address + "\n"})
+		if c.Store != address || !c.IsPostgres() || c.Postgres.Owner != address || c.Postgres.StateDir != "/var/lib/a" {
+			t.Errorf("store %s, %+v", c.Store, c.Postgres)
+		}
+		if s := c.String() + config.Redact(c.Store); strings.Contains(s, password) {
+			t.Errorf("the password is shown:\n%s", s)
+		}
 	}
 }
 

@@ -42,8 +42,8 @@ func redact(s string) string {
 		return s
 	}
 	u, err := url.Parse(s)
-	if err != nil {
-		return hidden
+	if err != nil || strings.Contains(u.RawQuery, "password") {
+		return hidden // or a parameter of libpq's
 	}
 	return u.Redacted()
 }

@@ -62,6 +62,9 @@ func Load(flags map[string]string, environ []string, dir string) (*Config, error
 	if len(l.errs) > 0 {
 		return nil, errors.Join(l.errs...)
 	}
+	if l.c.Postgres.StateDir == "" {
+		l.c.Postgres.StateDir = stateDir(env["STATE_DIRECTORY"])
+	}
 	l.finish()
 	if err := l.c.Validate(); err != nil {
 		return nil, err
@@ -139,7 +142,7 @@ func (l *loader) env(vars map[string]string, suffix string) {
 	}
 	for _, s := range l.settings {
 		known[s.env()] = true
-		if s.secret {
+		if s.secret || s.file {
 			known[s.env()+"_FILE"] = true
 			l.secretFile(s, vars[s.env()+"_FILE"], s.env()+"_FILE"+suffix)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,6 +14,7 @@ type setting struct {
 	name    string // dotted, as in vigil.yaml
 	def     string // default, as one would write it
 	secret  bool   // hidden, and may be given as VIGIL_…_FILE
+	file    bool   // may be given as VIGIL_…_FILE: a part of it may be secret
 	section string // heading in the documentation, on the first of its settings
 	doc     string
 	kind    kind
@@ -28,14 +30,14 @@ func (s setting) flag() string { return strings.ReplaceAll(s.name, ".", "-") }
 
 // settings returns the table, in the order of the documentation.
 func settings() []setting {
-	return append(append(append(serverSettings(), authSettings()...), apiSettings()...), storeSettings()...)
+	return slices.Concat(serverSettings(), authSettings(), apiSettings(), storeSettings(), postgresSettings())
 }
 
 func serverSettings() []setting {
 	return []setting{
 		{
-			section: "Server", name: "store", def: "dir:./vigil-data", secret: false,
-			doc:  "Where events are kept: `dir:PATH`, or `memory:` for nothing that should last.",
+			section: "Server", name: "store", def: "dir:./vigil-data", file: true,
+			doc:  "Where events are kept: `dir:PATH`, `postgres://USER:PASSWORD@HOST/DATABASE`, or `memory:` for nothing that should last. With a password it is best in a file: `VIGIL_STORE_FILE`.",
 			kind: text(func(c *Config) *string { return &c.Store }),
 		},
 		{

@@ -30,6 +30,16 @@ func (c *Config) Validate() error {
 	if err := checkStore(c.Store); err != nil {
 		add("store", "%w", err)
 	}
+	if o := c.Postgres.Owner; o != "" && !isPostgres(o) {
+		add("postgres.owner", "want postgres://…")
+	} else if o != "" {
+		if err := checkPostgres(o); err != nil {
+			add("postgres.owner", "%w", err)
+		}
+	}
+	if c.Postgres.Connections < 1 || c.Postgres.Connections > 10_000 {
+		add("postgres.connections", "want 1 to 10000")
+	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		add("tls.cert", "tls.cert and tls.key go together: give both or neither")
 	}
@@ -116,10 +126,10 @@ func checkStore(store string) error {
 		return nil
 	case scheme == "dir":
 		return fmt.Errorf("want a path after dir, as in dir:./vigil-data")
-	case scheme == "postgres" || scheme == "postgresql":
-		return fmt.Errorf("the PostgreSQL store is not in this build yet: use dir:PATH, and `vigil import` for a pg_dump of a logserver")
+	case isPostgres(store):
+		return checkPostgres(store)
 	}
-	return fmt.Errorf("want memory: or dir:PATH")
+	return fmt.Errorf("want dir:PATH, postgres://… or memory:")
 }
 
 func checkURL(s string) error {
