@@ -34,6 +34,7 @@ var architecture = map[string]string{
 	"internal/store/segment":     ". internal/query internal/ledger internal/journal internal/store internal/store/segfile internal/jsonb",
 	"internal/store/postgres":    ". internal/query internal/ledger internal/store internal/jsonb",
 	"internal/spool":             ". internal/journal",
+	"internal/forward":           ".",
 	"internal/web":               ".",
 	"internal/auth":              ". internal/web",
 	"internal/postgrest/grammar": "internal/query",

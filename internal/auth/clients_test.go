@@ -168,6 +168,9 @@ func TestGrants(t *testing.T) {
 		{"event_logger", "events", All},
 		{"event_logger", "events_view", Select},
 		{"event_logger", "system", 0},
+		{"admin", "system", Select}, // adding there is granted by name only
+		{"gateway", "system", Insert},
+		{"gateway", "events", 0},
 		{"event_writer", "events", Insert},
 		{"event_writer", "events_view", 0},
 		{"auditor", "system", Select},

@@ -72,6 +72,10 @@ func DefaultGrants() []Grant {
 		{"event_logger", vigil.TableEvents, All},
 		{"event_logger", viewEvents, Select},
 		{"event_writer", vigil.TableEvents, Insert},
+		{"gateway", vigil.TableExchanges, Insert},
+		{"gateway", vigil.TableAuditEvents, Insert},
+		{"gateway", vigil.TableSystem, Insert},
+		{"gateway", vigil.TableQuarantine, Insert},
 		{"auditor", anyTable, Select},
 		{"admin", anyTable, All},
 	}
@@ -100,10 +104,15 @@ func NewGrants(more ...Grant) (*Grants, error) {
 // Known reports whether there is such a role.
 func (g *Grants) Known(role string) bool { return g.roles[role] != nil }
 
-// Allowed returns what p may do with table.
+// Allowed returns what p may do with table. To Vigil's own tables only who is
+// granted it by name may add, as a gateway is: a grant on every table is none.
 func (g *Grants) Allowed(p *Principal, table string) Action {
 	tables := g.roles[p.Role]
-	a := tables[table] | tables[anyTable]
+	every := tables[anyTable]
+	if table == vigil.TableSystem || table == vigil.TableQuarantine {
+		every &^= Insert
+	}
+	a := tables[table] | every
 	if table == vigil.TableAuditEvents {
 		a |= p.scoped
 	}

@@ -252,5 +252,6 @@ func nearest(s string, names []string) string {
 }
 
 // ownTable reports whether only Vigil itself writes to a table: what stands
-// there as its own doing must be.
+// there as its own doing must be. Its gateways, which are granted it by name,
+// write there from outside, and the sender of each event says so.
 func ownTable(name string) bool { return name == vigil.TableSystem || name == vigil.TableQuarantine }

@@ -65,7 +65,7 @@ func (h *handler) prepareInsert(r *http.Request, p *auth.Principal, in *insertio
 	if in.prefer.resolution == "merge-duplicates" {
 		return errMethod("POST with resolution=merge-duplicates", t.allow, "Events can be added and read; they are never changed or removed through this interface.")
 	}
-	if t.closed {
+	if t.closed && (t.ReadOnly || h.Allow(p, t.Table, auth.Insert) != nil) {
 		return errMethod(r.Method, t.allow, "'"+t.Table+"' takes no rows: it is a view, or Vigil's own.")
 	}
 	if r.URL.RawQuery != "" {

@@ -2,8 +2,10 @@ package spool
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -238,8 +240,10 @@ func (s *Spool) deliver(ctx context.Context, b *batch) error {
 
 // send gives b to the Writer until it takes it. It is false when ctx ended first.
 func (s *Spool) send(ctx context.Context, b *batch, key string) bool {
-	if !s.sendEvents(ctx, b.events, key) {
-		return false
+	for _, part := range s.parts(b.events, key) {
+		if !s.sendEvents(ctx, part.events, part.key) {
+			return false
+		}
 	}
 	f := appendHead(make([]byte, 0, frameHead), kindAck, b.upTo)
 	s.mu.Lock()
@@ -256,6 +260,32 @@ func (s *Spool) send(ctx context.Context, b *batch, key string) bool {
 	}
 	s.announceRoom()
 	return true
+}
+
+// part is what the Writer takes or refuses as a whole.
+type part struct {
+	key    string
+	events []*vigil.Event
+}
+
+// parts splits a batch by tables, where that is asked for. They come in the same
+// order with the same keys whenever the batch is sent again.
+func (s *Spool) parts(events []*vigil.Event, key string) []part {
+	if !s.c.ByTable {
+		return []part{{key, events}}
+	}
+	var parts []part
+	at := map[string]int{}
+	for _, e := range events {
+		i, ok := at[e.Table]
+		if !ok {
+			i = len(parts)
+			at[e.Table] = i
+			parts = append(parts, part{key: fmt.Sprintf("%s.%d", key, i)})
+		}
+		parts[i].events = append(parts[i].events, e)
+	}
+	return parts
 }
 
 // sendEvents tries until the Writer takes the events. What it refuses for good
@@ -280,11 +310,13 @@ func (s *Spool) sendEvents(ctx context.Context, events []*vigil.Event, key strin
 			s.mu.Lock()
 			s.stats.Refused++
 			s.mu.Unlock()
-			doc := events[0].Doc
-			return s.sendEvents(ctx, []*vigil.Event{quarantined(events[0].Table, doc, err)}, key+".q")
+			return s.sendEvents(ctx, []*vigil.Event{quarantined(events[0].Table, events[0].Doc, err)}, key+".q")
+		case vigil.KindOf(err) == vigil.TooLarge && len(events[0].Doc) > shortened:
+			s.c.Log.Error("an event is too large even for the quarantine; its digest and its beginning are kept", "bytes", len(events[0].Doc))
+			return s.sendEvents(ctx, []*vigil.Event{shortQuarantined(events[0].Doc, err)}, key+".s")
 		}
 		s.c.Log.Warn("the destination of the spool does not take events; they are kept and tried again", "events", len(events), "err", err)
-		pause(ctx, wait)
+		pause(ctx, max(wait, retryAfter(err)))
 	}
 }
 
@@ -319,6 +351,25 @@ func quarantined(table string, doc []byte, reason error) *vigil.Event {
 		b = []byte(`{"reason":"unknown"}`) // strings and bytes always can be written
 	}
 	return &vigil.Event{Table: vigil.TableQuarantine, Format: vigil.FormatSystem, Doc: b, Sender: &vigil.Sender{Listener: "spool", Authenticated: true}}
+}
+
+// shortened is what is kept of an event that no table takes, in bytes.
+const shortened = 32 << 10
+
+// shortQuarantined is what is left of an event that is too large for every table.
+func shortQuarantined(doc []byte, reason error) *vigil.Event {
+	short := quarantined(vigil.TableQuarantine, doc[:shortened/2], reason)
+	sum := sha256.Sum256(doc)
+	short.Doc = append(short.Doc[:len(short.Doc)-1], fmt.Sprintf(`,"cut":true,"length":%d,"sha256":"%x"}`, len(doc), sum)...)
+	return short
+}
+
+// retryAfter is how long the destination asks to wait, a minute at most.
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*vigil.Error](err); ok {
+		return min(e.RetryAfter, time.Minute)
+	}
+	return 0
 }
 
 // release lets the journal use the files again that hold nothing but what is

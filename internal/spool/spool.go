@@ -36,6 +36,9 @@ type Config struct {
 	// BatchEvents and BatchBytes bound a batch; 0 is 1000 and 4 MiB. One record
 	// is never split.
 	BatchEvents, BatchBytes int
+	// ByTable gives the Writer events of one table at a time, each table under a
+	// key of its own: for a Writer that takes all or none of one table only.
+	ByTable bool
 	// MinPause and MaxPause bound the time between two attempts to send, which
 	// doubles; 0 is 100 ms and 30 s.
 	MinPause, MaxPause time.Duration
