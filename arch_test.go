@@ -27,6 +27,8 @@ var architecture = map[string]string{
 	"internal/format/logserver":  ". internal/jsonb",
 	"internal/format/aidbox":     ". internal/jsonb",
 	"internal/format/fhir":       "",
+	"internal/format/convert":    ". internal/format internal/format/fhir internal/format/aidbox internal/format/logserver internal/jsonb",
+	"internal/format/fhir/balp":  ".",
 	"internal/format/fhir/gen":   "",
 	"internal/store":             ". internal/query internal/ledger internal/jsonb",
 	"internal/store/storetest":   ". internal/query internal/ledger internal/store internal/jsonb",

@@ -1,0 +1,158 @@
+package balp
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"vigil"
+)
+
+// Config says how AuditEvents are made. The zero value is useful.
+type Config struct {
+	// Observer names who saw the exchanges, for source.observer. Empty: the name
+	// of the gateway that the exchange has.
+	Observer string
+	// ObserverSystem, an absolute URI, makes an identifier of the observer's name.
+	ObserverSystem string
+	// Site is where the observer is, for source.site; empty: not said. In the
+	// shape of Firely Server it is "Firely Server" where nothing is said.
+	Site string
+	// PerPatient makes an event for each patient of an exchange, as BALP asks of
+	// searches. Otherwise one event has all patients, and claims no profile of
+	// patients where they are several.
+	PerPatient bool
+	// MaxPatients bounds the events of one exchange or entry that PerPatient
+	// makes, and the patients of one event; default 1000. What is beyond is
+	// counted in the event.
+	MaxPatients int
+	// MaxReturned bounds the resources of the answer that an event lists; default
+	// 1000, negative none. What is beyond is counted in the event.
+	MaxReturned int
+	// Firely shapes events as Firely Server does, which claim FHIR's AuditEvent
+	// and, with a verified token, BALP's OAUTHaccessTokenUse.Minimal.
+	Firely bool
+}
+
+// A Builder makes AuditEvents. It is safe for concurrent use.
+type Builder struct {
+	Config
+	source  string // JSON of source, "" where it depends on the exchange
+	buffers sync.Pool
+}
+
+// New returns a Builder.
+func New(c Config) *Builder {
+	if c.MaxPatients <= 0 {
+		c.MaxPatients = 1000
+	}
+	if c.MaxReturned == 0 {
+		c.MaxReturned = 1000
+	}
+	b := &Builder{Config: c}
+	b.buffers.New = func() any { return new([]byte) }
+	if c.Observer != "" && !c.Firely {
+		w := &writer{Builder: b}
+		w.appendSource(c.Observer)
+		b.source = string(w.b)
+	}
+	return b
+}
+
+var errNoExchange = errors.New("there is no exchange to make AuditEvents of")
+
+// Events returns the AuditEvents of an exchange, for the table audit_events: that
+// of the exchange first, then those of its entries in their order. Their
+// documents have no id, which the store's UID is for. x is not kept; the events
+// are the caller's.
+func (b *Builder) Events(x *vigil.Exchange) ([]*vigil.Event, error) {
+	if x == nil {
+		return nil, errNoExchange
+	}
+	buf := b.buffers.Get().(*[]byte)
+	w := &writer{Builder: b, b: (*buf)[:0], whole: x, sender: sender(x.Peer)}
+	w.events = make([]*vigil.Event, 0, 1+len(x.Entries))
+	w.exchange(x, -1)
+	for i := range x.Entries {
+		w.exchange(&x.Entries[i], i)
+	}
+	*buf = w.b[:0]
+	if cap(w.b) <= 1<<20 {
+		b.buffers.Put(buf)
+	}
+	return w.events, nil
+}
+
+// sender says that the gateway saw it itself.
+func sender(peer []string) *vigil.Sender {
+	s := &vigil.Sender{Listener: "gateway", Authenticated: true}
+	if len(peer) > 0 {
+		s.Peer = clean(peer[len(peer)-1])
+	}
+	return s
+}
+
+// writer makes the events of one exchange.
+type writer struct {
+	*Builder
+	b      []byte // the document that is being written
+	whole  *vigil.Exchange
+	sender *vigil.Sender
+	events []*vigil.Event
+}
+
+// An account is what one event tells.
+type account struct {
+	*vigil.Exchange     // the exchange, or the entry of it
+	entry           int // -1: the exchange
+	kind            *kind
+	outcome         string // FHIR's code
+	action          byte
+	profile         string   // of BALP; empty: none
+	patients        []string // of this event
+	morePatients    int      // that no event has
+	listed          int      // how many of Returned this event lists
+	elsewhere       bool     // another event of the exchange lists them
+}
+
+// exchange adds the events of x, which is entry number at of the whole.
+func (w *writer) exchange(x *vigil.Exchange, at int) {
+	a := account{Exchange: x, entry: at, patients: x.Patients, listed: min(len(x.Returned), max(w.MaxReturned, 0))}
+	a.judge(w.whole)
+	if over := len(x.Patients) - w.MaxPatients; over > 0 {
+		a.patients, a.morePatients = x.Patients[:w.MaxPatients], over
+	}
+	if !w.PerPatient || len(a.patients) < 2 || len(x.Entries) > 0 || w.Firely {
+		w.add(&a)
+		return
+	}
+	for _, p := range a.patients {
+		one := a
+		one.patients = []string{p}
+		w.add(&one)
+		a.listed, a.elsewhere, a.morePatients = 0, len(x.Returned) > 0, 0
+	}
+}
+
+// add writes the event of a.
+func (w *writer) add(a *account) {
+	a.claim()
+	w.b = w.b[:0]
+	if w.Firely {
+		w.firely(a)
+	} else {
+		w.event(a)
+	}
+	w.events = append(w.events, &vigil.Event{
+		Table: vigil.TableAuditEvents, Format: vigil.FormatFHIRR4,
+		Doc: append(make([]byte, 0, len(w.b)), w.b...), Sender: w.sender,
+	})
+}
+
+// statusText is a status as a person reads it.
+func statusText(status int, text string) string {
+	if text == "" {
+		return fmt.Sprintf("%d", status)
+	}
+	return fmt.Sprintf("%d %s", status, text)
+}
