@@ -9,7 +9,7 @@ import (
 // MappingVersion is the number of the table that [Properties] returns. Every
 // change that could give any document other facts raises it by one, so that
 // indexes made before are not used until they are made again.
-const MappingVersion = 1
+const MappingVersion = 2
 
 // MappingNumber is the number of the mapping of this version with the given zone
 // for times that name none: the version in the upper 16 bits, and 16 bits that
@@ -78,8 +78,18 @@ type Source struct {
 	// array, or the value itself where it is none. Empty is the document itself.
 	Path string
 	As   Reading
+	// Where narrows the place to elements that say something; the zero Where does not.
+	Where Where
 	// Else says that the place counts only where the ones before it gave nothing.
 	Else bool
+}
+
+// Where is a condition on the elements on the way to a [Source]: agents of a
+// type, extensions with a URL. At and Has are paths as in Source, Has from At on.
+type Where struct {
+	At  string // the elements: where a Source's Path begins
+	Has string // the place of a text in them
+	Is  string // that text
 }
 
 // Property is one line of the mapping: what documents say, and the name that
@@ -92,7 +102,40 @@ type Property struct {
 	List   bool   // the column holds every value, else the first one
 	Doc    string
 	From   [NumVocabularies][]Source
+	// Names has the names in vocabularies that are written, described or asked
+	// for, but not read; empty where there is none.
+	Names [NumNamings]string
 }
+
+// A Naming is a vocabulary of which the mapping has only names.
+type Naming uint8
+
+// The namings. Section numbers of ASTM E2147-18 are there where 45 CFR 170.210
+// and ONC's guidance on it tell them.
+const (
+	ASTM   Naming = iota // elements of an audit log by ASTM E2147-18, section 7.1
+	DICOM                // DICOM PS3.15 A.5 audit messages, and RFC 3881 where it differs
+	Syslog               // the header of RFC 5424
+	Firely               // properties of Firely Server's audit log
+	Oracle               // columns of OHF_HDR_FHIR_AUDIT
+	NumNamings
+)
+
+// String returns the name of n in the documentation.
+func (n Naming) String() string {
+	names := [NumNamings]string{"ASTM E2147-18", "DICOM, RFC 3881", "syslog", "Firely", "Oracle HDR"}
+	if n >= NumNamings {
+		return "unknown"
+	}
+	return names[n]
+}
+
+// FactDetail returns the type of the entity.detail of an AuditEvent that holds
+// values of f. Conversion makes such details for what FHIR's own elements cannot
+// say, or not in this order.
+func FactDetail(f Fact) string { return factDetail + f.String() }
+
+const factDetail = "vigil:"
 
 // Properties returns the mapping: the time, then each fact in the order of the
 // columns. The Sources are shared and must not be changed.
@@ -106,239 +149,4 @@ func (f Fact) String() string {
 		}
 	}
 	return "unknown"
-}
-
-// The sources of one vocabulary are in the order of preference. Values keep that
-// order, and the document's within one source, so that a store that keeps no
-// order of keys finds the same facts.
-var properties = []Property{
-	{
-		Fact: NumFacts, Name: "occurred", Column: "_occurred",
-		Doc: "When it happened.",
-		From: [NumVocabularies][]Source{
-			Logserver: {
-				{Path: "event_time", As: AsTime},
-				{Path: "occurred", As: AsTime},
-				{Path: "created_at", As: AsTime},
-				{Path: "asctime", As: AsTime},
-				{Path: "timestamp", As: AsTime},
-			},
-			Keycloak:    {{Path: "time", As: AsTime}, {Path: "timestamp", As: AsTime}},
-			KeycloakLog: {{Path: "timestamp", As: AsTime}},
-			Aidbox:      {{Path: "ts", As: AsTime}, {Path: "@timestamp", As: AsTime}, {Path: "timestamp", As: AsTime}, {Path: "timeUnix", As: AsTime}},
-			FHIRR4:      {{Path: "recorded", As: AsTime}, {Path: "period.start", As: AsTime}},
-			FHIRR5:      {{Path: "recorded", As: AsTime}, {Path: "occurredDateTime", As: AsTime}, {Path: "occurredPeriod.start", As: AsTime}},
-			Exchanges:   {{Path: "start", As: AsTime}},
-		},
-	},
-	{
-		Fact: FactSeverity, Name: "severity", Column: "_severity",
-		Doc: "How grave it is: critical (also emergency and alert), error, warning, info (also notice) or debug.",
-		From: [NumVocabularies][]Source{
-			Logserver:   {{Path: "severity", As: AsSeverity}, {Path: "level", As: AsSeverity, Else: true}, {Path: "levelname", As: AsSeverity, Else: true}},
-			KeycloakLog: {{Path: "level", As: AsSeverity}},
-			Aidbox:      {{Path: "lvl", As: AsSeverity}, {Path: "severity", As: AsSeverity, Else: true}},
-			FHIRR5:      {{Path: "severity", As: AsSeverity}},
-		},
-	},
-	{
-		Fact: FactType, Name: "type", Column: "_type",
-		Doc: "What kind of event it is.",
-		From: [NumVocabularies][]Source{
-			Logserver:   {{Path: "event_type"}, {Path: "type"}, {Path: "tags[]"}},
-			Keycloak:    {{Path: "type"}, {Path: "operationType"}},
-			KeycloakLog: {{Path: "loggerName"}},
-			Aidbox:      {{Path: "ev"}, {Path: "type"}},
-			FHIRR4:      {{Path: "type.code"}},
-			FHIRR5:      {{Path: "category[].coding[].code"}},
-			Exchanges:   {{Path: "interaction"}},
-		},
-	},
-	{
-		Fact: FactSubtype, Name: "subtype", Column: "_subtype",
-		Doc: "What kind within the type.",
-		From: [NumVocabularies][]Source{
-			Logserver: {{Path: "subtype"}, {Path: "entity.detail[].controller"}},
-			Keycloak:  {{Path: "resourceType"}, {Path: "details.auth_method"}},
-			Aidbox:    {{Path: "op"}, {Path: "w_r"}},
-			FHIRR4:    {{Path: "subtype[].code"}},
-			FHIRR5:    {{Path: "code.coding[].code"}},
-			Exchanges: {{Path: "route"}, {Path: "method"}},
-		},
-	},
-	{
-		Fact: FactAction, Name: "action", Column: "_action",
-		Doc: "What was done: create, read, update, delete, execute (also a search), login or logout.",
-		From: [NumVocabularies][]Source{
-			Logserver: {
-				{Path: "action", As: AsAction},
-				{Path: "event_type", As: AsKnownAction, Else: true},
-				{Path: "tags[]", As: AsKnownAction, Else: true},
-			},
-			Keycloak: {{Path: "type", As: AsAction}, {Path: "operationType", As: AsAction}},
-			Aidbox:   {{Path: "ev", As: AsKnownAction}, {Path: "op", As: AsKnownAction, Else: true}, {Path: "w_m", As: AsKnownAction, Else: true}},
-			// A login is an execution with a subtype of its own in FHIR.
-			FHIRR4:    {{Path: "subtype[].code", As: AsSession}, {Path: "action", As: AsAction, Else: true}},
-			FHIRR5:    {{Path: "code.coding[].code", As: AsSession}, {Path: "action", As: AsAction, Else: true}},
-			Exchanges: {{Path: "interaction", As: AsKnownAction}, {Path: "method", As: AsKnownAction, Else: true}},
-		},
-	},
-	{
-		Fact: FactOutcome, Name: "outcome", Column: "_outcome",
-		Doc: "How it ended: FHIR's codes 0 (success), 4, 8 and 12 (ever graver failures), or text.",
-		From: [NumVocabularies][]Source{
-			Logserver: {{Path: "outcome", As: AsOutcome}},
-			Keycloak:  {{Path: "error"}},
-			Aidbox:    {{Path: "w_st", As: AsOutcome}, {Path: "httpRequest.status", As: AsOutcome}, {Path: "err"}},
-			FHIRR4:    {{Path: "outcome", As: AsOutcome}, {Path: "outcomeDesc"}},
-			FHIRR5:    {{Path: "outcome.code.code", As: AsOutcome}, {Path: "outcome.detail[].text"}},
-			Exchanges: {{Path: "status", As: AsOutcome}, {Path: "outcome"}},
-		},
-	},
-	{
-		Fact: FactAgent, Name: "agent", Column: "_agent", List: true,
-		Doc: "Who did it: references and identifiers of people, systems and devices.",
-		From: [NumVocabularies][]Source{
-			Logserver: {
-				{Path: "agent[].who", As: AsReference},
-				{Path: "user", As: AsReference},
-				{Path: "user.username"},
-				{Path: "user.DEA"},
-				{Path: "user_id", As: AsReference},
-				{Path: "subject[]", As: AsNoPatient, Else: true},
-			},
-			Keycloak:  {{Path: "userId"}, {Path: "authDetails.userId"}},
-			Aidbox:    {{Path: "w_uid"}},
-			FHIRR4:    {{Path: "agent[].who.reference", As: AsReference}, {Path: "agent[].who.identifier.value"}, {Path: "agent[].who.id"}, {Path: "agent[].altId"}},
-			FHIRR5:    {{Path: "agent[].who.reference", As: AsReference}, {Path: "agent[].who.identifier.value"}},
-			Exchanges: {{Path: "user.fhirUser", As: AsReference}, {Path: "user.sub"}},
-		},
-	},
-	{
-		Fact: FactAgentName, Name: "agent_name", Column: "_agent_name", List: true,
-		Doc: "What they are called.",
-		From: [NumVocabularies][]Source{
-			Logserver: {{Path: "agent[].name"}, {Path: "user.username"}, {Path: "user.name"}},
-			Keycloak:  {{Path: "details.username"}},
-			FHIRR4:    {{Path: "agent[].name"}, {Path: "agent[].who.display"}},
-			FHIRR5:    {{Path: "agent[].who.display"}},
-			Exchanges: {{Path: "user.name"}},
-		},
-	},
-	{
-		Fact: FactClient, Name: "client", Column: "_client",
-		Doc: "The application that acted for them.",
-		From: [NumVocabularies][]Source{
-			Logserver: {{Path: "agent[].client"}, {Path: "client_id"}},
-			Keycloak:  {{Path: "clientId"}, {Path: "authDetails.clientId"}},
-			Aidbox:    {{Path: "w_cid"}},
-			Exchanges: {{Path: "user.client"}},
-		},
-	},
-	{
-		Fact: FactIP, Name: "ip", Column: "_ip", List: true,
-		Doc: "Network addresses they came from, the client's first.",
-		From: [NumVocabularies][]Source{
-			Logserver: {{Path: "agent[].ip_address", As: AsAddresses}, {Path: "ip_address", As: AsAddresses}},
-			Keycloak:  {{Path: "ipAddress", As: AsAddresses}, {Path: "authDetails.ipAddress", As: AsAddresses}},
-			Aidbox:    {{Path: "w_addr", As: AsAddresses}, {Path: "w_ip", As: AsAddresses}, {Path: "httpRequest.remoteIp", As: AsAddresses}},
-			FHIRR4:    {{Path: "agent[].network.address"}},
-			FHIRR5:    {{Path: "agent[].networkString"}, {Path: "agent[].networkUri"}, {Path: "agent[].networkReference.display"}},
-			Exchanges: {{Path: "peer[]"}},
-		},
-	},
-	{
-		Fact: FactPatient, Name: "patient", Column: "_patient", List: true,
-		Doc: "Patients whose record it is about, as Patient/id; where a document has only a name, that.",
-		From: [NumVocabularies][]Source{
-			Logserver: {
-				{Path: "subject[]", As: AsPatient},
-				{Path: "patient[]", As: AsPatientName},
-				{Path: "patient_id", As: AsPatientName},
-				{Path: "resource", As: AsPatient},
-				{Path: "entity.what", As: AsPatient},
-			},
-			Aidbox:    {{As: AsPatient}, {Path: "w_url", As: AsPatient}, {Path: "httpRequest.requestUrl", As: AsPatient}},
-			FHIRR4:    {{Path: "entity[].what", As: AsPatient}, {Path: "agent[].who", As: AsPatient}},
-			FHIRR5:    {{Path: "patient", As: AsPatient}, {Path: "entity[].what", As: AsPatient}, {Path: "agent[].who", As: AsPatient}},
-			Exchanges: {{Path: "patients[]", As: AsPatient}, {As: AsPatient}, {Path: "entries[].patients[]", As: AsPatient}, {Path: "entries[]", As: AsPatient}},
-		},
-	},
-	{
-		Fact: FactEntity, Name: "entity", Column: "_entity", List: true,
-		Doc: "What was used: references and identifiers of resources, files and other objects.",
-		From: [NumVocabularies][]Source{
-			Logserver: {
-				{Path: "subject[]", As: AsReference},
-				{Path: "resource", As: AsReference},
-				{Path: "CommunicationRequest", As: AsReference},
-				{Path: "Communication", As: AsReference},
-				{Path: "entity.what", As: AsReference},
-				{Path: "entity.detail[].url"},
-				{Path: "entity.detail[].shl"},
-				{Path: "entity.detail[].table"},
-			},
-			Keycloak: {{Path: "resourcePath"}},
-			Aidbox:   {{As: AsReference}, {Path: "w_url", As: AsReference}, {Path: "httpRequest.requestUrl", As: AsReference}},
-			FHIRR4: {
-				{Path: "entity[].what", As: AsReference}, {Path: "entity[].what.identifier.value"}, {Path: "entity[].name"},
-			},
-			FHIRR5:    {{Path: "entity[].what", As: AsReference}, {Path: "entity[].what.identifier.value"}},
-			Exchanges: {{As: AsReference}, {Path: "returned[]", As: AsReference}, {Path: "path", As: AsReference}, {Path: "entries[]", As: AsReference}, {Path: "entries[].returned[]", As: AsReference}},
-		},
-	},
-	{
-		Fact: FactSource, Name: "source", Column: "_source",
-		Doc: "The system that reports it.",
-		From: [NumVocabularies][]Source{
-			Logserver:   {{Path: "source.observer"}, {Path: "system-name"}, {Path: "name"}},
-			KeycloakLog: {{Path: "hostName"}},
-			Aidbox:      {{Path: "bname"}},
-			FHIRR4:      {{Path: "source.observer.reference", As: AsReference}, {Path: "source.observer.identifier.value"}, {Path: "source.observer.display"}},
-			FHIRR5:      {{Path: "source.observer.reference", As: AsReference}, {Path: "source.observer.identifier.value"}, {Path: "source.observer.display"}},
-		},
-	},
-	{
-		Fact: FactSourceType, Name: "source_type", Column: "_source_type",
-		Doc: "What kind of system that is.",
-		From: [NumVocabularies][]Source{
-			Logserver:   {{Path: "source.type"}, {Path: "source_system"}},
-			KeycloakLog: {{Path: "processName"}},
-			FHIRR4:      {{Path: "source.type[].code"}},
-			FHIRR5:      {{Path: "source.type[].coding[].code"}},
-		},
-	},
-	{
-		Fact: FactCorrelation, Name: "correlation", Column: "_correlation",
-		Doc: "What ties events of one request or session together.",
-		From: [NumVocabularies][]Source{
-			Logserver: {
-				{Path: "correlation"}, {Path: "authSessionID"}, {Path: "entity.detail[].shl_session"}, {Path: "entity.detail[].session_id"},
-			},
-			Keycloak:  {{Path: "sessionId"}},
-			Aidbox:    {{Path: "w_corr_id"}, {Path: "ctx"}, {Path: "operation.id"}},
-			Exchanges: {{Path: "correlation"}, {Path: "id"}},
-		},
-	},
-	{
-		Fact: FactPurpose, Name: "purpose", Column: "_purpose", List: true,
-		Doc: "What it was done for.",
-		From: [NumVocabularies][]Source{
-			Logserver: {{Path: "purpose[]"}, {Path: "agent[].purpose[]"}},
-			FHIRR4:    {{Path: "purposeOfEvent[].coding[].code"}, {Path: "agent[].purposeOfUse[].coding[].code"}},
-			FHIRR5:    {{Path: "authorization[].coding[].code"}, {Path: "agent[].authorization[].coding[].code"}},
-			Exchanges: {{Path: "purpose[]"}},
-		},
-	},
-	{
-		Fact: FactTenant, Name: "tenant", Column: "_tenant",
-		Doc: "The site, realm or box that it happened in.",
-		From: [NumVocabularies][]Source{
-			Logserver: {{Path: "clinical-site"}, {Path: "tenant"}},
-			Keycloak:  {{Path: "realmId"}, {Path: "authDetails.realmId"}},
-			Aidbox:    {{Path: "tn"}},
-			FHIRR4:    {{Path: "source.site"}},
-			FHIRR5:    {{Path: "source.site.display"}, {Path: "source.site.reference"}},
-		},
-	},
 }

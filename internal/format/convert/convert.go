@@ -1,0 +1,129 @@
+// Package convert turns documents of every vocabulary into FHIR AuditEvents, and
+// AuditEvents into documents of logserver's recommended schema.
+//
+// A conversion keeps the facts: what the mapping of package vigil reads from the
+// result is what it reads from the document, but for the exceptions that
+// docs/mapping.md names. It invents nothing. What FHIR requires and a document
+// lacks is said to be absent; what a document has and FHIR has no element for is
+// an entity.detail, whose type is the JSON pointer (RFC 6901) of the value in the
+// document. The document itself stays where it is, under /raw.
+package convert
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"vigil"
+	"vigil/internal/format"
+	"vigil/internal/format/fhir"
+	"vigil/internal/jsonb"
+)
+
+// OriginSystem is the system of the tag that says which format a converted
+// document has; its codes are those of [vigil.Format].
+const OriginSystem = "urn:vigil:format"
+
+// Config is what conversions depend on beside the document.
+type Config struct {
+	// Zone is that of times that name none; nil is UTC. It must be the mapping's.
+	Zone *time.Location
+	// Exchange makes AuditEvents of R4 from an exchange, the one for the whole of
+	// it first. Without it an exchange is converted as other documents are.
+	Exchange func(*vigil.Exchange) ([]*fhir.Node, error)
+	// BaseURL is put before /raw/ in the place of the original; may be empty.
+	BaseURL string
+}
+
+// A Converter converts documents. It is safe for concurrent use.
+type Converter struct {
+	config  Config
+	mapping vigil.Mapping
+}
+
+// New returns a Converter.
+func New(c Config) *Converter {
+	return &Converter{config: c, mapping: format.New(c.Zone)}
+}
+
+// AuditEvent returns the event as an AuditEvent of version v, R4 or R5, which is
+// valid there. Its id is the event's UID, its meta.lastUpdated when the event was
+// received. An AuditEvent is as it was stored, or as [fhir.Convert] rewrites it;
+// one that is not valid, and every other document, is made anew of its facts and
+// has a tag for its origin. The tree belongs to the caller.
+func (c *Converter) AuditEvent(e *vigil.Event, v fhir.Version) (*fhir.Node, error) {
+	if v != fhir.R4 && v != fhir.R5 {
+		return nil, fmt.Errorf("convert to AuditEvent of %v: only R4 and R5 are written", v)
+	}
+	n := c.resource(e, v)
+	if n == nil {
+		var err error
+		if n, err = c.exchange(e, v); err != nil {
+			return nil, err
+		}
+	}
+	if n == nil {
+		n = c.build(e, v)
+		tag(n, e)
+	}
+	identify(n, e)
+	return n, nil
+}
+
+// resource returns the document where it is a valid AuditEvent, of version v, or
+// nil.
+func (c *Converter) resource(e *vigil.Event, v fhir.Version) *fhir.Node {
+	if kind, ok := jsonb.Get(e.Doc, "resourceType"); !ok || string(kind) != `"AuditEvent"` {
+		return nil
+	}
+	switch e.Format {
+	case vigil.FormatFHIRR4, vigil.FormatFHIRR5, vigil.FormatLogserver:
+	default:
+		return nil
+	}
+	n, err := fhir.ParseJSON(e.Doc, fhir.Limits{})
+	if err != nil {
+		return nil
+	}
+	from := fhir.Guess(n)
+	if e.Format == vigil.FormatFHIRR5 {
+		from = fhir.R5
+	}
+	fhir.NativeReferences(n, from)
+	if from != v {
+		if n, err = fhir.Convert(n, from, v); err != nil {
+			return nil
+		}
+	}
+	if fhir.Failed(fhir.Validate(n, fhir.Options{Version: v, Profiles: fhir.Ignore})) {
+		return nil
+	}
+	return n
+}
+
+// exchange returns the AuditEvent for the whole of an exchange, or nil where the
+// event is none or nothing makes AuditEvents of exchanges.
+func (c *Converter) exchange(e *vigil.Event, v fhir.Version) (*fhir.Node, error) {
+	if e.Format != vigil.FormatExchange || c.config.Exchange == nil {
+		return nil, nil
+	}
+	var x vigil.Exchange
+	if json.Unmarshal(e.Doc, &x) != nil {
+		return nil, nil // it is JSON, but no exchange: converted as any document
+	}
+	made, err := c.config.Exchange(&x)
+	if err != nil {
+		return nil, fmt.Errorf("convert exchange to AuditEvent: %w", err)
+	}
+	if len(made) == 0 {
+		return nil, nil
+	}
+	n := made[0]
+	if v == fhir.R5 {
+		if n, err = fhir.Convert(n, fhir.R4, v); err != nil {
+			return nil, fmt.Errorf("convert exchange to AuditEvent: %w", err)
+		}
+	}
+	tag(n, e)
+	return n, nil
+}
