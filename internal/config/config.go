@@ -42,6 +42,8 @@ type Config struct {
 	IdleTime     time.Duration
 	ShutdownTime time.Duration
 
+	FHIR FHIR
+
 	Zone        *time.Location // of times that name no zone
 	Origin      string         // name of the Merkle log; empty is made from the store's id
 	SigningKey  string         // file; empty is in the store's directory
