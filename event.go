@@ -57,7 +57,8 @@ type Event struct {
 	Table  string
 	Format Format
 	// Doc is the document as it was received: its exact bytes. For JSON formats
-	// it is one valid JSON value. The Event owns the slice.
+	// it is one valid JSON value. The Event owns the slice. A store that keeps the
+	// document's text alone puts that here, and sets Canonical.
 	Doc []byte
 	// Sender is who handed the event over, set by the listener that took it,
 	// never from the document. Nil is an unknown sender.
@@ -80,6 +81,9 @@ type Event struct {
 	// Salt is mixed into the event's commitment in the log, so that a leaf
 	// tells nothing about a document that has been erased.
 	Salt [16]byte
+	// Canonical says that Doc is not what was received but its text as
+	// PostgreSQL's jsonb prints it, and that the log commits to that text.
+	Canonical bool
 }
 
 // Sender is who handed an event over, as the listener knows it. It is stored

@@ -20,8 +20,9 @@ type cli struct {
 	Config  configCmd  `cmd:"" help:"Print every setting, its value and where that came from."`
 	Health  healthCmd  `cmd:"" help:"Ask the server on this machine whether it is ready: for health checks."`
 	Verify  verifyCmd  `cmd:"" help:"Prove that nothing in a store or a running server was changed."`
-	Check   checkCmd   `cmd:"" help:"Check every file of a store that no server has open."`
+	Check   checkCmd   `cmd:"" help:"Check every file of a store that no server has open, or a database."`
 	Recover recoverCmd `cmd:"" help:"Let a store that was put back to an older state take events again, in a new epoch."`
+	Migrate migrateCmd `cmd:"" help:"Make a PostgreSQL database ready for this version, or upgrade it."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 

@@ -37,6 +37,7 @@ type reach struct {
 type face struct {
 	*remote
 	store store.Store  // where it is open here
+	alone bool         // nobody else can add to it meanwhile
 	close func() error // ends what was opened
 }
 
@@ -65,13 +66,16 @@ func (r *reach) open(ctx context.Context, std *stdio, create bool) (*face, error
 		return nil, err
 	}
 	dir := storeDir(cfg)
-	if dir == "" {
-		return nil, usagef("store %q: only a dir: store can be opened here; give a running server by --url", cfg.Store)
+	switch {
+	case cfg.IsPostgres():
+	case dir == "":
+		return nil, usagef("a store in memory cannot be opened here: give a running server by --url")
+	default:
+		if _, err := os.Stat(filepath.Join(dir, "manifest")); errors.Is(err, fs.ErrNotExist) && !create {
+			return nil, fmt.Errorf("%w in %s: name one by --store, or a server by --url", errNoStore, dir)
+		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "manifest")); errors.Is(err, fs.ErrNotExist) && !create {
-		return nil, fmt.Errorf("%w in %s: name one by --store, or a server by --url", errNoStore, dir)
-	}
-	s, err := segment.Open(storeOptions(cfg), storeConfig(cfg, slog.New(slog.DiscardHandler), nil))
+	s, err := openHere(ctx, cfg)
 	switch {
 	case errors.Is(err, segment.ErrLocked):
 		m := newSocket(segment.SocketPath(dir))
@@ -107,8 +111,9 @@ func local(ctx context.Context, s store.Store, cfg *config.Config) (*face, error
 	})
 	h := server.Handler(server.Config{API: api, Log: http.NotFoundHandler(), Edge: edge, Recorder: recorder})
 	return &face{
-		remote: &remote{name: absolute(storeDir(cfg)), base: "http://vigil", client: &http.Client{Transport: inProcess{h}}},
+		remote: &remote{name: storeName(cfg), base: "http://vigil", client: &http.Client{Transport: inProcess{h}}},
 		store:  s,
+		alone:  !cfg.IsPostgres(),
 		close: func() error {
 			stop()
 			return errors.Join(<-recorded, s.Close())

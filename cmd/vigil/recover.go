@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 
+	"vigil/internal/store/postgres"
 	"vigil/internal/store/segment"
 )
 
@@ -15,20 +17,25 @@ type recoverCmd struct {
 
 // Run lets a store that was put back to an older state, whose rollback guard is
 // missing, or whose journal is damaged, take events again, in a new epoch of its log.
-func (c *recoverCmd) Run(std *stdio) error {
+func (c *recoverCmd) Run(ctx context.Context, std *stdio) error {
 	cfg, err := c.load(std, nil)
 	if err != nil {
 		return err
 	}
-	dir := storeDir(cfg)
-	if dir == "" {
-		return usagef("store %q: only a dir: store can be recovered", cfg.Store)
+	if cfg.Store == "memory:" {
+		return usagef("a store in memory has nothing to be recovered")
 	}
 	if c.Reason == "" {
 		return usagef("--reason is empty")
 	}
 	log := slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	epoch, err := segment.Recover(storeOptions(cfg), storeConfig(cfg, log, nil), c.Reason)
+	var epoch int
+	if cfg.IsPostgres() {
+		epoch, err = postgres.Recover(ctx, databaseOptions(cfg), storeConfig(cfg, log, nil), c.Reason)
+		err = readiness(err)
+	} else {
+		epoch, err = segment.Recover(storeOptions(cfg), storeConfig(cfg, log, nil), c.Reason)
+	}
 	if errors.Is(err, segment.ErrLocked) {
 		return fmt.Errorf("%w: stop the server first", err)
 	}
@@ -38,6 +45,6 @@ func (c *recoverCmd) Run(std *stdio) error {
 	_, err = fmt.Fprintf(std.Out, `The log of %s goes on in epoch %d. The reason and the last checkpoint before are
 its first event, in the table system. Start vigil serve again; checkpoints have a
 new origin now, so tell whoever keeps them.
-`, dir, epoch)
+`, storeName(cfg), epoch)
 	return err
 }

@@ -13,17 +13,8 @@ import (
 	"vigil/internal/config"
 )
 
-// secretFile is where a store's directory has the secret that was made for it.
+// secretFile is what stateDir has the secret in that was made for the store.
 const secretFile = "jwt-secret"
-
-// storeDir returns the directory of a dir: store, empty for any other.
-func storeDir(cfg *config.Config) string {
-	dir, ok := strings.CutPrefix(cfg.Store, "dir:")
-	if !ok {
-		return ""
-	}
-	return dir
-}
 
 // configuredKeys reports whether the configuration says itself how tokens are verified.
 func configuredKeys(cfg *config.Config) bool {
@@ -47,7 +38,7 @@ func signingSecret(cfg *config.Config) (secret, from string, err error) {
 	if configuredKeys(cfg) {
 		return "", "", errors.New("no token can be made here: tokens are verified with public keys; ask the issuer for one")
 	}
-	dir := storeDir(cfg)
+	dir := stateDir(cfg)
 	if dir == "" {
 		return "", "", errors.New("a store in memory has no lasting secret: set PGRST_JWT_SECRET (32 characters or more) for the server and for this command")
 	}
@@ -79,13 +70,13 @@ func ensureSecret(cfg *config.Config) (from string, err error) {
 	if configuredKeys(cfg) {
 		return "in the configuration", nil
 	}
-	dir := storeDir(cfg)
+	dir := stateDir(cfg)
 	if dir == "" {
 		cfg.Auth.Secrets = []string{rand.Text() + rand.Text()}
 		return "made for this run only", nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make the store's directory: %w", err)
+		return "", fmt.Errorf("make the directory of the secret: %w", err)
 	}
 	if err := makeSecret(dir); err != nil {
 		return "", fmt.Errorf("make the secret: %w", err)

@@ -30,6 +30,7 @@ type serveCmd struct {
 	Admin  string `help:"Address of /live, /ready and /metrics; off for none." placeholder:"HOST:PORT"`
 
 	BaseURL    string `name:"base-url" help:"URL of the server as clients see it." placeholder:"URL"`
+	Migrate    bool   `help:"First make the database ready for this version, as vigil migrate does."`
 	SigningKey string `name:"signing-key" help:"File with the key that signs checkpoints; made where there is none." placeholder:"FILE"`
 }
 
@@ -40,9 +41,13 @@ func (*serveCmd) Help() string {
 
 // Run serves until ctx ends.
 func (c *serveCmd) Run(ctx context.Context, std *stdio) error {
-	cfg, err := c.load(std, map[string]string{
+	more := map[string]string{
 		"listen": c.Listen, "admin": c.Admin, "base-url": c.BaseURL, "signing-key": c.SigningKey,
-	})
+	}
+	if c.Migrate {
+		more["postgres.migrate"] = "true"
+	}
+	cfg, err := c.load(std, more)
 	if err != nil {
 		return err
 	}
@@ -51,7 +56,7 @@ func (c *serveCmd) Run(ctx context.Context, std *stdio) error {
 		tel.Log.Warn(w)
 	}
 	s := &serving{cfg: cfg, given: c.settings, log: tel.Log, tel: tel, std: std, fatal: make(chan error, 1)}
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		return err
 	}
 	err = errors.Join(s.run(ctx), s.store.Close())
@@ -83,7 +88,7 @@ type serving struct {
 }
 
 // open makes the parts, in the order of what needs what.
-func (s *serving) open() (err error) {
+func (s *serving) open(ctx context.Context) (err error) {
 	s.limitMemory()
 	// Addresses come first: one that is taken must leave no new store behind.
 	if err := s.listen(); err != nil {
@@ -107,10 +112,14 @@ func (s *serving) open() (err error) {
 			return err
 		}
 	}
-	o := storeOptions(s.cfg)
-	o.OnFatal = func(err error) { s.fatal <- err }
-	o.OnResume = func(refused int64) { s.recorder.Gap(refused) }
-	if s.store, err = openStore(o, s.cfg, storeConfig(s.cfg, s.log, s.tel.Registry)); err != nil {
+	if s.cfg.IsPostgres() && s.cfg.Postgres.Migrate {
+		if _, err := migrateDatabase(ctx, s.cfg, "", s.log); err != nil {
+			return err
+		}
+	}
+	s.store, err = openStore(ctx, s.cfg, storeConfig(s.cfg, s.log, s.tel.Registry),
+		func(err error) { s.fatal <- err }, func(refused int64) { s.recorder.Gap(refused) })
+	if err != nil {
 		return err
 	}
 	defer func() {

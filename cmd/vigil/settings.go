@@ -10,7 +10,7 @@ import (
 // settings are the flags of commands that read the configuration.
 type settings struct {
 	Config string            `help:"Configuration file; vigil.yaml is read by itself." placeholder:"FILE"`
-	Store  string            `help:"Where events are kept: dir:PATH or memory:." placeholder:"URL"`
+	Store  string            `help:"Where events are kept: dir:PATH, postgres://… or memory:." placeholder:"URL"`
 	Set    map[string]string `help:"Any other setting, by its name in docs/config.md." placeholder:"NAME=VALUE" mapsep:"none"`
 }
 

@@ -5,19 +5,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"vigil/internal/ledger"
-	"vigil/internal/store/segment"
 )
 
 // openLog makes what signs the log. A store that is read-only signs nothing.
 func (s *serving) openLog() (err error) {
 	origin := s.store.Log().Origin()
 	pc := ledger.PublisherConfig{Log: s.store.Log(), Epoch: 1, StoreID: origin, Logger: s.log, Metrics: s.tel.Registry}
-	seg, onDisk := s.store.(*segment.Store)
-	if !onDisk {
+	kept, lasts := s.store.(durable)
+	if !lasts {
 		skey, err := ledger.GenerateKey(origin)
 		if err != nil {
 			return err
@@ -26,10 +24,10 @@ func (s *serving) openLog() (err error) {
 			return err
 		}
 	} else {
-		if s.signer, err = s.loadKey(seg); err != nil {
+		if s.signer, err = s.loadKey(kept); err != nil {
 			return err
 		}
-		pc.Guard, pc.StoreID, pc.Epoch, pc.LastIDs = seg.Guard(), seg.StoreID(), seg.Epoch(), seg.LastIDs
+		pc.Guard, pc.StoreID, pc.Epoch, pc.LastIDs = kept.Guard(), kept.StoreID(), kept.Epoch(), kept.LastIDs
 	}
 	if s.store.Err() != nil {
 		return nil
@@ -49,37 +47,29 @@ func (s *serving) openLog() (err error) {
 // loadKey reads the key that signs the log of a store, or makes it. The key of a
 // log that has been signed is not made anew where it used to lie: whoever
 // verifies the log knows the old one, and has to be told.
-func (s *serving) loadKey(seg *segment.Store) (*ledger.Signer, error) {
-	path, name := s.keyPath(), seg.Log().Origin()
+func (s *serving) loadKey(kept durable) (*ledger.Signer, error) {
+	path, name := keyPath(s.cfg, kept), kept.Log().Origin()
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return ledger.LoadOrCreateKey(path, name)
 	}
-	if signedBefore(seg) {
+	if signedBefore(kept) {
 		if s.cfg.SigningKey == "" {
 			return nil, fmt.Errorf("the log has been signed, but the file of its signing key %s is missing: put it back from the backup, or name another file with --signing-key: a new key is made there, and whoever verifies the log must be told it", path)
 		}
 		s.log.Warn("the log has been signed before, but not by this new key: tell whoever verifies it", "file", path)
 	}
-	if seg.Epoch() > 1 { // not named after this epoch: it serves the later ones, too
-		name = strings.TrimSuffix(name, fmt.Sprintf("/e%d", seg.Epoch()))
+	if kept.Epoch() > 1 { // not named after this epoch: it serves the later ones, too
+		name = strings.TrimSuffix(name, fmt.Sprintf("/e%d", kept.Epoch()))
 	}
 	return ledger.LoadOrCreateKey(path, name)
 }
 
 // signedBefore reports whether checkpoints of the store's log may be known. A log
 // that was only imported has none.
-func signedBefore(seg *segment.Store) bool {
-	g, err := seg.Guard().Load(seg.StoreID())
+func signedBefore(kept durable) bool {
+	g, err := kept.Guard().Load(kept.StoreID())
 	if err != nil { // nobody knows
-		return seg.Log().Size() > 0
+		return kept.Log().Size() > 0
 	}
-	return len(g.Checkpoint) > 0 || g.Epoch > 1 || seg.Epoch() > 1
-}
-
-// keyPath returns the file of the signing key.
-func (s *serving) keyPath() string {
-	if s.cfg.SigningKey != "" {
-		return s.cfg.SigningKey
-	}
-	return filepath.Join(storeDir(s.cfg), "log.key")
+	return len(g.Checkpoint) > 0 || g.Epoch > 1 || kept.Epoch() > 1
 }

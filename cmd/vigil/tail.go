@@ -26,7 +26,7 @@ func (c *tailCmd) Run(ctx context.Context, std *stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	if f.store != nil { // nobody could add anything while it is open here
+	if f.alone {
 		return fmt.Errorf("no server has %s open, so nothing new will come: start vigil serve, or name a server by --url (vigil query shows what is there)", f.name)
 	}
 	out := io.Writer(std.Out)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +13,7 @@ import (
 
 	"vigil/internal/config"
 	"vigil/internal/ledger"
-	"vigil/internal/logapi"
+	"vigil/internal/store"
 	"vigil/internal/store/segment"
 )
 
@@ -81,13 +80,16 @@ func (c *verifyCmd) evidence(ctx context.Context, cfg *config.Config) (*evidence
 		return newRemote(c.URL, token).evidence(ctx)
 	}
 	dir := storeDir(cfg)
-	if dir == "" {
-		return nil, usagef("store %q: only a dir: store can be verified here; give a running server by --url", cfg.Store)
+	switch {
+	case cfg.IsPostgres():
+	case dir == "":
+		return nil, usagef("a store in memory cannot be verified here: give a running server by --url")
+	default:
+		if _, err := os.Stat(filepath.Join(dir, "manifest")); err != nil { // opening would make a new store
+			return nil, fmt.Errorf("there is no store in %s: %w", dir, err)
+		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "manifest")); err != nil { // opening would make a new store
-		return nil, fmt.Errorf("there is no store in %s: %w", dir, err)
-	}
-	s, err := segment.Open(storeOptions(cfg), storeConfig(cfg, slog.New(slog.DiscardHandler), nil))
+	s, err := openHere(ctx, cfg)
 	if errors.Is(err, segment.ErrLocked) {
 		return newSocket(segment.SocketPath(dir)).evidence(ctx)
 	}
@@ -102,10 +104,10 @@ func (c *verifyCmd) evidence(ctx context.Context, cfg *config.Config) (*evidence
 }
 
 // localEvidence presents a store that is open here.
-func localEvidence(s *segment.Store, cfg *config.Config) (*evidence, error) {
+func localEvidence(s durable, cfg *config.Config) (*evidence, error) {
 	size, root := s.Log().Published()
 	e := &evidence{
-		name: "store " + storeDir(cfg), size: size, tile: s.Log().Tile, close: s.Close,
+		name: "store " + storeName(cfg), size: size, tile: s.Log().Tile, close: s.Close,
 		expect: []ledger.Expect{{Name: "tree", Size: size, Root: root}},
 		entries: func(ctx context.Context) iter.Seq2[*ledger.Entry, error] {
 			return func(yield func(*ledger.Entry, error) bool) {
@@ -114,7 +116,7 @@ func localEvidence(s *segment.Store, cfg *config.Config) (*evidence, error) {
 						yield(nil, err)
 						return
 					}
-					if !yield(logapi.EntryOf(ev), nil) {
+					if !yield(store.EntryOf(ev), nil) {
 						return
 					}
 				}
@@ -135,7 +137,7 @@ func localEvidence(s *segment.Store, cfg *config.Config) (*evidence, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		e.problems = append(e.problems, err.Error())
 	}
-	signer, err := ledger.LoadKey((&serving{cfg: cfg}).keyPath())
+	signer, err := ledger.LoadKey(keyPath(cfg, s))
 	switch {
 	case err == nil:
 		e.key = signer.Verifier()

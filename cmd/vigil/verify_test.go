@@ -72,7 +72,7 @@ func (l *logged) open(t *testing.T) (*segment.Store, *ledger.Publisher) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := ledger.LoadOrCreateKey((&serving{cfg: cfg}).keyPath(), s.Log().Origin())
+	signer, err := ledger.LoadOrCreateKey(keyPath(cfg, s), s.Log().Origin())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func TestRecover(t *testing.T) {
 	recovers := func(reason string) (string, error) {
 		var out bytes.Buffer
 		c := recoverCmd{settings: settings{Store: "dir:" + l.dir}, Reason: reason}
-		err := c.Run(&stdio{Out: &out, Err: &out, Dir: t.TempDir()})
+		err := c.Run(t.Context(), &stdio{Out: &out, Err: &out, Dir: t.TempDir()})
 		return out.String(), err
 	}
 	if out, err := recovers("a test"); err == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vigil/internal/auth"
+	"vigil/internal/config"
 )
 
 // welcome prints what to paste next, and where things lie.
@@ -25,14 +26,14 @@ func (s *serving) welcome() {
 	if s.admin != nil {
 		fmt.Fprintf(out, "health and metrics: http://%s/ready, /metrics\n", reachable(s.admin.Addr().String()))
 	}
-	if dir := storeDir(s.cfg); dir != "" {
-		fmt.Fprintf(out, "events:  %s\nkey:     %s\n", absolute(dir), absolute(s.keyPath()))
+	if kept, ok := s.store.(durable); ok {
+		fmt.Fprintf(out, "events:  %s\nkey:     %s\n", storeName(s.cfg), absolute(keyPath(s.cfg, kept)))
 	} else {
 		fmt.Fprintln(out, "events:  in memory only: they are gone when this process ends")
 	}
 	fmt.Fprintf(out, "secret:  %s\n", s.secretAt)
 	fmt.Fprintf(out, "log key: %s (note it elsewhere: vigil verify --key takes it)\n", s.signer.Verifier())
-	s.log.Info("vigil serves", "url", url, "store", s.cfg.Store, "log_key", s.signer.Verifier(), "version", version())
+	s.log.Info("vigil serves", "url", url, "store", config.Redact(s.cfg.Store), "log_key", s.signer.Verifier(), "version", version())
 	if s.cfg.Auth.AnonRole != "" {
 		s.log.Warn("requests without a token are answered: whoever reaches this server reads what the role may", "role", s.cfg.Auth.AnonRole)
 	}
@@ -65,7 +66,7 @@ func (s *serving) token() string {
 	if err != nil {
 		return "'a token of your issuer, with the role event_logger'"
 	}
-	if storeDir(s.cfg) == "" {
+	if stateDir(s.cfg) == "" {
 		// Nobody else can know the secret of a store in memory.
 		t, err := auth.Mint(secret, "event_logger", time.Time{}, nil)
 		if err != nil {
@@ -77,7 +78,9 @@ func (s *serving) token() string {
 	if s.given.Config != "" {
 		words = append(words, "--config "+quote(absolute(s.given.Config)))
 	}
-	if abs := absolute(storeDir(s.cfg)); filepath.Base(abs) != "vigil-data" || s.cfg.Store != "dir:./vigil-data" {
+	// The secret of a database lies where that of a directory would, and its
+	// address has a password in it.
+	if abs := absolute(stateDir(s.cfg)); filepath.Base(abs) != "vigil-data" || s.cfg.Store != "dir:./vigil-data" && !s.cfg.IsPostgres() {
 		words = append(words, "--store "+quote("dir:"+abs))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.given.Set)) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"vigil"
-	"vigil/internal/ledger"
 	"vigil/internal/store"
 )
 
@@ -44,8 +43,10 @@ func (a *API) proof(w http.ResponseWriter, r *http.Request, uid string) error {
 	return write(w, r, plainText, b)
 }
 
-// raw serves the exact bytes of a document, and in headers what else its
-// commitment is made of.
+// raw serves the bytes of a document that its commitment is made of, and in
+// headers what else that is made of. These are the bytes that were received,
+// unless Vigil-Form is canonical: then only their text as PostgreSQL prints it is
+// kept.
 func (a *API) raw(w http.ResponseWriter, r *http.Request, uid string) error {
 	e, err := a.event(r, uid)
 	if err != nil {
@@ -114,22 +115,11 @@ func (a *API) entries(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err // what is in the buffer is not sent: a part is no answer
 		}
-		line = EntryOf(e).AppendJSON(line[:0])
+		line = store.EntryOf(e).AppendJSON(line[:0])
 		if _, err := out.Write(line); err != nil {
 			return err
 		}
 		rows++
 	}
 	return out.Flush()
-}
-
-// EntryOf returns an event as verifiers are given it. The commitment is left to
-// them.
-func EntryOf(e *vigil.Event) *ledger.Entry {
-	return &ledger.Entry{
-		Index: e.Index, Salt: e.Salt, Sender: store.AppendSender(nil, e.Sender), Doc: e.Doc,
-		Leaf: ledger.Leaf{
-			Epoch: e.Epoch, Table: e.Table, ID: e.ID, UID: e.UID.String(), Received: e.Received, Form: ledger.FormRaw,
-		},
-	}
 }

@@ -5,7 +5,7 @@ import (
 	"vigil/internal/ledger"
 )
 
-// LeafOf returns the leaf of a stored event whose document is kept as received.
+// LeafOf returns the leaf of a stored event.
 func LeafOf(e *vigil.Event) ledger.Leaf {
 	return leafOf(e, ledger.Commit(e.Salt, AppendSender(nil, e.Sender), e.Doc))
 }
@@ -18,6 +18,21 @@ func LeafOfRow(r *Row) ledger.Leaf {
 func leafOf(e *vigil.Event, commitment ledger.Hash) ledger.Leaf {
 	return ledger.Leaf{
 		Epoch: e.Epoch, Table: e.Table, ID: e.ID, UID: e.UID.String(),
-		Received: e.Received, Form: ledger.FormRaw, Commitment: commitment,
+		Received: e.Received, Form: FormOf(e), Commitment: commitment,
 	}
+}
+
+// FormOf returns which form of a stored event's document the log commits to.
+func FormOf(e *vigil.Event) string {
+	if e.Canonical {
+		return ledger.FormCanonical
+	}
+	return ledger.FormRaw
+}
+
+// EntryOf returns a stored event as verifiers are given it. The commitment is
+// left to them.
+func EntryOf(e *vigil.Event) *ledger.Entry {
+	leaf := leafOf(e, ledger.Hash{})
+	return &ledger.Entry{Index: e.Index, Leaf: leaf, Salt: e.Salt, Sender: AppendSender(nil, e.Sender), Doc: e.Doc}
 }

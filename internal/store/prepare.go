@@ -40,6 +40,7 @@ type Item struct {
 	SourceID int64
 	UID      vigil.UID
 
+	text       []byte // kept instead of what was received; nil: that is kept
 	random     [10]byte
 	commitment ledger.Hash
 	before     int64 // last id of the table before this item
@@ -109,6 +110,27 @@ func (p *Prepared) commit() {
 	}
 }
 
+// KeepText has the store keep the text of item i's document, as jsonb prints it,
+// instead of what was received, and the log commit to that.
+func (p *Prepared) KeepText(i int, text []byte) {
+	it := &p.Items[i]
+	it.text = text
+	it.commitment = ledger.Commit(it.Salt, it.Sender, text)
+}
+
+// Leaf returns the leaf of item i, which Assign has numbered.
+func (p *Prepared) Leaf(i int) ledger.Leaf {
+	it := &p.Items[i]
+	form := ledger.FormRaw
+	if it.text != nil {
+		form = ledger.FormCanonical
+	}
+	return ledger.Leaf{
+		Epoch: p.Epoch, Table: it.Table.Name, ID: it.ID, UID: it.UID.String(),
+		Received: p.Received, Form: form, Commitment: it.commitment,
+	}
+}
+
 // Seen returns what is to be remembered of the batch's key, which it must have.
 func (p *Prepared) Seen() Seen {
 	return Seen{
@@ -126,6 +148,9 @@ func (p *Prepared) Row(i int, r *Row) {
 		ID: it.ID, Index: p.First + int64(i), Epoch: p.Epoch, UID: it.UID,
 		Received: p.Received, SourceID: it.SourceID, Salt: it.Salt,
 	}
+	if it.text != nil {
+		r.Stored.Doc, r.Stored.Canonical = it.text, true
+	}
 }
 
 // Fill tells the events of the batch what became of them. It is called once the
@@ -135,5 +160,8 @@ func (p *Prepared) Fill() {
 		it := &p.Items[i]
 		e.ID, e.Index, e.Epoch, e.UID = it.ID, p.First+int64(i), p.Epoch, it.UID
 		e.Received, e.SourceID, e.Salt = p.Received, it.SourceID, it.Salt
+		if it.text != nil {
+			e.Doc, e.Canonical = it.text, true
+		}
 	}
 }

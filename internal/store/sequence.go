@@ -143,11 +143,7 @@ func refuseID(id int64, table string) error {
 // It uses and returns buf.
 func (p *Prepared) AppendLeaves(l *ledger.Log, buf []byte) []byte {
 	for i := range p.Items {
-		it := &p.Items[i]
-		buf = ledger.Leaf{
-			Epoch: p.Epoch, Table: it.Table.Name, ID: it.ID, UID: it.UID.String(),
-			Received: p.Received, Form: ledger.FormRaw, Commitment: it.commitment,
-		}.AppendText(buf[:0])
+		buf = p.Leaf(i).AppendText(buf[:0])
 		l.Append(ledger.HashLeaf(buf))
 	}
 	return buf

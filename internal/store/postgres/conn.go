@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,21 +55,18 @@ func closing(conn *pgx.Conn, err error) error {
 
 // openPool opens the connections for reading.
 func openPool(ctx context.Context, o Options) (*pgxpool.Pool, error) {
-	pc, err := pgxpool.ParseConfig(o.URL)
-	if err != nil {
-		return nil, err
-	}
 	cc, err := parseURL(o.URL)
 	if err != nil {
 		return nil, err
+	}
+	pc, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, errors.New("the address of the database has a setting of its connection pool that cannot be read")
 	}
 	pc.ConnConfig = cc
 	p := cc.RuntimeParams
 	p["role"], p["default_transaction_read_only"] = readerRole, "on"
 	p["enable_partitionwise_join"], p["enable_partitionwise_aggregate"] = "on", "on"
-	if o.ReadTimeout > 0 {
-		p["statement_timeout"] = fmt.Sprint(o.ReadTimeout.Milliseconds())
-	}
 	// A cancelled statement is cancelled at the server, and the connection goes on.
 	cc.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, CancelRequestDelay: 0, DeadlineDelay: 2 * time.Second}

@@ -99,13 +99,13 @@ func decodeTexts(b []byte) ([]string, error) {
 
 // recordColumns are what a whole event is made of. The text of event is not
 // sent where the received bytes are.
-const recordColumns = "t.id, case when t._raw is null then t.event end, t._index, t._uid, t._received, t._format, s.body, coalesce(t._source_id, 0), t._epoch, t._salt, t._raw"
+const recordColumns = "t.id, case when t._raw is null then t.event end, t._index, t._uid, t._received, t._format, s.body, coalesce(t._source_id, 0), t._epoch, t._salt, t._raw, t._canonical"
 
-var recordFormats = []int16{1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1}
+var recordFormats = []int16{1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1}
 
 // record reads the row of an event.
 func (s *Store) record(table string, b [][]byte) (*store.Row, error) {
-	if len(b) != len(recordFormats) || len(b[0]) != 8 || len(b[2]) != 8 || len(b[3]) != 16 || len(b[4]) != 8 || len(b[7]) != 8 || len(b[8]) != 4 || len(b[9]) != 16 {
+	if len(b) != len(recordFormats) || len(b[0]) != 8 || len(b[2]) != 8 || len(b[3]) != 16 || len(b[4]) != 8 || len(b[7]) != 8 || len(b[8]) != 4 || len(b[9]) != 16 || len(b[11]) != 1 {
 		return nil, errDecode
 	}
 	integer := func(i int) int64 { return int64(binary.BigEndian.Uint64(b[i])) }
@@ -117,7 +117,7 @@ func (s *Store) record(table string, b [][]byte) (*store.Row, error) {
 	r.Stored = vigil.Event{
 		Table: table, ID: integer(0), Index: integer(2), UID: vigil.UID(b[3]), Received: timeOf(integer(4) + epochMicros),
 		Format: vigil.Format(b[5]), SourceID: integer(7), Epoch: int(binary.BigEndian.Uint32(b[8])),
-		Salt: [16]byte(b[9]), Doc: append(make([]byte, 0, len(doc)), doc...),
+		Salt: [16]byte(b[9]), Canonical: b[11][0] != 0, Doc: append(make([]byte, 0, len(doc)), doc...),
 	}
 	return r, nil
 }

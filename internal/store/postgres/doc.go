@@ -27,6 +27,8 @@
 //
 // # What is committed to
 //
-// The bytes of each document are kept as they came: those of a document that is
-// spelled as jsonb prints it are the text of the row, others are in _raw.
+// A logserver document is the text of its row, as jsonb prints it, unless
+// [Options].KeepRaw says otherwise. The bytes of every other document are kept as
+// they came: those of one that is spelled as jsonb prints it are the text of the
+// row, others are in _raw.
 package postgres

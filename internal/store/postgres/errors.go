@@ -20,6 +20,9 @@ var ErrForeign = errors.New("the database has a table api.events that vigil did 
 // what this version needs.
 var ErrNotMigrated = errors.New("the database is not ready: run vigil migrate with the address of its owner")
 
+// readOnly is the SQLSTATE of a database that takes no changes.
+const readOnly = "25006"
+
 // state returns the SQLSTATE of an error, empty if it has none.
 func state(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -66,7 +69,7 @@ func writeError(err error) error {
 			Kind: vigil.Full, Message: "the database's disk is full, nothing of this request was stored",
 			Hint: "Writing resumes by itself when there is space.", RetryAfter: 10 * time.Second, Err: err,
 		}
-	case s == "25006":
+	case s == readOnly:
 		return unavailable("the database is read-only, nothing of this request was stored", err)
 	case s == "42501" || s == "42P01" || s == "42703" || s == "42883":
 		return &vigil.Error{
@@ -85,6 +88,14 @@ func unknownFate(err error) error {
 	return &vigil.Error{
 		Kind: vigil.Unavailable, Message: "the database was lost during the commit: it is not known whether the request was stored",
 		Hint: "Send it again with the same idempotency key.", RetryAfter: 5 * time.Second, Err: err,
+	}
+}
+
+// tooLong is what a question is answered with that took too long.
+func tooLong(err error) error {
+	return &vigil.Error{
+		Kind: vigil.Unavailable, Code: "57014", Message: "canceling statement due to statement timeout",
+		Hint: "Ask for less at a time, or for what an index can find.", Err: err,
 	}
 }
 
@@ -109,10 +120,7 @@ func readError(ctx context.Context, err error) error {
 	e, _ := errors.AsType[*pgconn.PgError](err)
 	switch s := state(err); {
 	case s == "57014":
-		return &vigil.Error{
-			Kind: vigil.Unavailable, Code: s, Message: "canceling statement due to statement timeout",
-			Hint: "Ask for less at a time, or for what an index can find.", Err: err,
-		}
+		return tooLong(err)
 	case class(err) == "22" || class(err) == "2F":
 		return &query.Error{Code: s, Message: e.Message} // what a cast or a pattern came to: no SQL
 	case s == "54001" || s == "54000" || class(err) == "53" && s != "53300":

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"vigil/internal/ledger"
 )
@@ -252,6 +253,9 @@ func (s *Store) follow() {
 			err = s.catchUp(ctx, row)
 		}
 	}
+	if err == nil && s.down.Load() != nil {
+		err = s.writable(ctx)
+	}
 	if err != nil {
 		s.disconnect()
 		s.setDown(err)
@@ -259,6 +263,17 @@ func (s *Store) follow() {
 	}
 	s.setDown(nil)
 	s.endTurn(ctx)
+}
+
+// writable fails where the database takes no changes. A session keeps what it
+// began with, so it is closed then.
+func (s *Store) writable(ctx context.Context) error {
+	var not bool
+	const sql = "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool"
+	if err := s.seq.conn.QueryRow(ctx, sql).Scan(&not); err != nil || !not {
+		return err
+	}
+	return &pgconn.PgError{Severity: "ERROR", Code: readOnly, Message: "the database is read-only"}
 }
 
 // tend does what is to be done now and then.

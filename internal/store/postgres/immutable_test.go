@@ -130,8 +130,8 @@ func TestHashedAgain(t *testing.T) {
 	const sql = `with all_events as (
 			select 'events' as tbl, * from api.events union all select 'logs', * from api.logs
 		), leaves as (
-			select _index, sha256('\x00'::bytea || convert_to(format(E'vigil-leaf/v1\n%s\n%s %s\n%s\n%s\nraw\n%s\n',
-				_epoch, tbl, e.id, _uid, to_char(_received at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+			select _index, sha256('\x00'::bytea || convert_to(format(E'vigil-leaf/v1\n%s\n%s %s\n%s\n%s\n%s\n%s\n',
+				_epoch, tbl, e.id, _uid, to_char(_received at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), case when _canonical then 'canonical' else 'raw' end,
 				encode(sha256('\x01'::bytea || _salt || int4send(coalesce(octet_length(body), 0)) || convert_to(coalesce(body, ''), 'UTF8')
 					|| coalesce(_raw, convert_to(event::text, 'UTF8'))), 'base64')), 'UTF8')) as hash
 			from all_events e left join vigil.senders s on s.id = _sender

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	eventColumns = []string{"id", "event", "_index", "_uid", "_received", "_format", "_sender", "_source_id", "_epoch", "_salt", "_raw"}
+	eventColumns = []string{"id", "event", "_index", "_uid", "_received", "_format", "_sender", "_source_id", "_epoch", "_salt", "_canonical", "_raw"}
 	factColumns  = append([]string{"id", "_received", "mapping", "_keys", "_occurred"}, factNames[:]...)
 )
 
@@ -91,7 +91,7 @@ func (t *table) add(e *vigil.Event, salt []byte, r *row, mapping int64) {
 	if e.SourceID != 0 {
 		source = e.SourceID
 	}
-	t.eventArgs = append(t.eventArgs, e.ID, r.event, e.Index, [16]byte(e.UID), e.Received, string(e.Format), sender, source, e.Epoch, salt, r.raw)
+	t.eventArgs = append(t.eventArgs, e.ID, r.event, e.Index, [16]byte(e.UID), e.Received, string(e.Format), sender, source, e.Epoch, salt, e.Canonical, r.raw)
 	t.addFacts(e, r, mapping)
 }
 
@@ -147,7 +147,7 @@ func (s *Store) build(group []*request, before int64) *pgx.Batch {
 		for i := range r.p.Items {
 			row := &r.rows[i]
 			r.p.Row(i, &sr)
-			q.leaf = store.LeafOfRow(&sr).AppendText(q.leaf[:0])
+			q.leaf = r.p.Leaf(i).AppendText(q.leaf[:0])
 			h := ledger.HashLeaf(q.leaf)
 			s.tree.Append(h)
 			q.hashes = append(q.hashes, h[:]...)

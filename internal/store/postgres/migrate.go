@@ -247,8 +247,8 @@ func grant(ctx context.Context, tx pgx.Tx, cat *store.Catalog, g Grants) error {
 // parseURL reads a connection string. Sessions get what answers depend on.
 func parseURL(url string) (*pgx.ConnConfig, error) {
 	cc, err := pgx.ParseConfig(url)
-	if err != nil {
-		return nil, err
+	if err != nil { // which may repeat a password that stands where nobody expects it
+		return nil, errors.New("the address of the database cannot be read: want postgres://USER:PASSWORD@HOST:PORT/DATABASE, with % escapes for what is special in the password")
 	}
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = 5 * time.Second

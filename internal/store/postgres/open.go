@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"vigil"
 	"vigil/internal/ledger"
 	"vigil/internal/query"
 	"vigil/internal/store"
@@ -133,11 +131,13 @@ func (s *Store) load(ctx context.Context, recovering bool) (err error) {
 	if s.metrics, err = newMetrics(s.cfg.Metrics, s.Catalog.Tables()); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
-	if err := s.keepHouse(ctx, s.cfg.Now()); err != nil {
+	if err := s.keepHouse(ctx, s.cfg.Now()); state(err) == readOnly {
+		s.setDown(err) // what is there can be read, and it may be writable later
+	} else if err != nil {
 		return err
 	}
 	s.seq.purged = s.cfg.Now()
-	return s.checkGuard(recovering)
+	return s.checkGuard(ctx, recovering)
 }
 
 // checkReady makes sure that the database is what this version needs. The roles
@@ -252,37 +252,6 @@ func (s *Store) loadLog(ctx context.Context) error {
 		return fmt.Errorf("the tiles in the database do not give the root of its log at %d", row.size)
 	}
 	s.show()
-	return nil
-}
-
-// checkGuard compares the store with what was signed for it.
-func (s *Store) checkGuard(recovering bool) error {
-	if s.opts.Guard == "" {
-		return nil
-	}
-	var err error
-	if s.guard, err = ledger.OpenGuard(s.opts.Guard); err != nil {
-		return err
-	}
-	state, err := s.guard.Load(s.StoreID())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = state.Check(s.tree, s.epoch, s.LastIDs())
-	}
-	if err == nil {
-		return nil
-	}
-	s.guarded = state
-	s.rollback = &vigil.Error{
-		Kind: vigil.Unavailable, Message: "the store is open for reading only", Err: err,
-		Hint: "The operator must put the newest database back, or run vigil recover.",
-	}
-	if !recovering {
-		s.queue.close(s.rollback)
-		s.log.Error("the store is open for reading only", "err", err)
-	}
 	return nil
 }
 

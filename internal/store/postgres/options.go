@@ -12,12 +12,21 @@ type Options struct {
 	// URL is a connection string, postgres://… or key=value pairs. Its user needs
 	// the roles vigil_writer and vigil_reader, which [Migrate] grants.
 	URL string
-	// Guard is the directory of the rollback guard; empty is none.
+	// Guard is the directory of the rollback guard; empty is none. Once a store was
+	// opened with one it is opened for reading only where its guard is missing.
 	Guard string
+	// Unsigned says that the store is opened by what signs nothing, such as a
+	// command on another machine than the server's: a missing guard is no matter.
+	Unsigned bool
+	// KeepRaw keeps the received bytes of logserver documents, and has the log
+	// commit to them. Without it the text of the row is the document, which anybody
+	// can hash again with SQL. Those of other formats are always kept.
+	KeepRaw bool
 	// Readers bounds the connections for reading; 0 is 16. Writing has one of its
 	// own, and so has listening.
 	Readers int
-	// ReadTimeout ends a statement that reads; 0 is no end.
+	// ReadTimeout ends a statement that finds no row for so long, whatever its
+	// reader does meanwhile; 0 is no end.
 	ReadTimeout time.Duration
 	// QueueBytes and QueueLen bound what waits for a commit; 0 is 64 MiB and 4096 batches.
 	QueueBytes int64

@@ -3,6 +3,9 @@ package postgres
 import (
 	"context"
 	"iter"
+	"math"
+	"sync/atomic"
+	"time"
 
 	"vigil"
 	"vigil/internal/ledger"
@@ -33,9 +36,15 @@ func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16)
 			args[i] = []byte(a)
 		}
 		n := 0
+		var late atomic.Bool
+		timer := s.timer(func() { late.Store(true); cancel() })
+		defer timer.Stop()
 		for try := 0; ; try++ {
 			conn, err := s.pool.Acquire(inner)
 			if err != nil {
+				if late.Load() {
+					err = tooLong(err)
+				}
 				yield(nil, readError(ctx, err))
 				return
 			}
@@ -43,16 +52,18 @@ func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16)
 			rr := pc.ExecParams(inner, st.Text, args, nil, nil, formats)
 			for rr.NextRow() {
 				n++
-				late := ctx.Err() // rows may be here that came before
-				if late == nil && yield(rr.Values(), nil) {
+				timer.Stop()
+				gone := ctx.Err() // rows may be here that came before
+				if gone == nil && yield(rr.Values(), nil) {
+					timer.Reset(s.readTimeout())
 					continue
 				}
 				cancel()
 				_, _ = rr.Close()
 				_ = closing(conn.Conn(), nil) // a late cancellation must not hit the next statement
 				conn.Release()
-				if late != nil {
-					yield(nil, late)
+				if gone != nil {
+					yield(nil, gone)
 				}
 				return
 			}
@@ -65,12 +76,25 @@ func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16)
 			if err != nil && try == 0 && n == 0 && inner.Err() == nil && pc.IsClosed() {
 				continue
 			}
+			if err != nil && late.Load() {
+				err = tooLong(err)
+			}
 			if err != nil {
 				yield(nil, readError(ctx, err))
 			}
 			return
 		}
 	}
+}
+
+// timer calls f when a statement has found no row for too long.
+func (s *Store) timer(f func()) *time.Timer { return time.AfterFunc(s.readTimeout(), f) }
+
+func (s *Store) readTimeout() time.Duration {
+	if s.opts.ReadTimeout <= 0 {
+		return math.MaxInt64
+	}
+	return s.opts.ReadTimeout
 }
 
 // translate compiles q for the database. It returns nil where the rows are

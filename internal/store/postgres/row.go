@@ -26,7 +26,8 @@ type sender struct {
 	body string // empty: unknown
 }
 
-// encode prepares the rows of a batch. It refuses what jsonb cannot hold.
+// encode prepares the rows of a batch, and says of what the log commits to the
+// text. It refuses what jsonb cannot hold.
 func (s *Store) encode(p *store.Prepared) ([]row, error) {
 	rows := make([]row, len(p.Items))
 	for i, e := range p.Batch.Events {
@@ -38,7 +39,12 @@ func (s *Store) encode(p *store.Prepared) ([]row, error) {
 		}
 		shown := store.Row{Stored: vigil.Event{Table: it.Table.Name, Format: e.Format, Doc: e.Doc}}
 		r.event = shown.Value(store.ColEvent).B
-		if text := jsonb.AppendCanonical(make([]byte, 0, len(r.event)+64), r.event); !bytes.Equal(text, e.Doc) {
+		doc, text := e.Doc, jsonb.AppendCanonical(make([]byte, 0, len(r.event)+64), r.event)
+		switch {
+		case !s.opts.KeepRaw && e.Format == vigil.FormatLogserver && store.IsJSON(it.Table.Name, e.Format):
+			p.KeepText(i, text)
+			doc = text
+		case !bytes.Equal(text, e.Doc):
 			r.raw = e.Doc
 		}
 		switch {
@@ -50,7 +56,7 @@ func (s *Store) encode(p *store.Prepared) ([]row, error) {
 			r.sender = sender{id: [16]byte(sum[:16]), body: string(it.Sender)}
 		}
 		if s.cfg.Mapping != nil {
-			r.facts = s.cfg.Mapping.Facts(e.Format, e.Doc)
+			r.facts = s.cfg.Mapping.Facts(e.Format, doc)
 		}
 		r.tidy()
 		r.keys = keysOf(&r.facts)

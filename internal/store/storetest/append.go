@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vigil"
+	"vigil/internal/jsonb"
 	"vigil/internal/store"
 )
 
@@ -44,6 +45,10 @@ func testExact(t *testing.T, f *fixture) {
 		{Table: vigil.TableEvents, Format: vigil.FormatAidbox, Doc: []byte(`{}`)},
 		{Table: vigil.TableEvents, Format: vigil.FormatLogserver, Doc: []byte(`{}`), Sender: odd},
 	}
+	var received [][]byte
+	for _, e := range in {
+		received = append(received, bytes.Clone(e.Doc))
+	}
 	f.put(t, in...)
 	f.settle(t)
 	var out []*vigil.Event
@@ -57,8 +62,15 @@ func testExact(t *testing.T, f *fixture) {
 		t.Fatalf("%d events, want %d", len(out), len(in))
 	}
 	for i := range in {
-		if !bytes.Equal(out[i].Doc, in[i].Doc) {
-			t.Errorf("document %d: got %q, want %q", i, out[i].Doc, in[i].Doc)
+		want := received[i]
+		if out[i].Canonical {
+			want = jsonb.AppendCanonical(nil, want)
+		}
+		if !bytes.Equal(out[i].Doc, want) || !bytes.Equal(in[i].Doc, want) || in[i].Canonical != out[i].Canonical {
+			t.Errorf("document %d: got %q, was told %q, want %q", i, out[i].Doc, in[i].Doc, want)
+		}
+		if out[i].Canonical && in[i].Format != vigil.FormatLogserver {
+			t.Errorf("document %d of format %s is not kept as it came", i, in[i].Format)
 		}
 		equal(t, "format", out[i].Format, in[i].Format)
 		equal(t, "salt", out[i].Salt, in[i].Salt)

@@ -101,7 +101,7 @@ func testRoot(t *testing.T, f *fixture) {
 	mine := ledger.NewLog("", new(ledger.MemoryTiles))
 	for _, e := range events {
 		leaf := ledger.Leaf{
-			Epoch: e.Epoch, Table: e.Table, ID: e.ID, UID: e.UID.String(), Received: e.Received, Form: ledger.FormRaw,
+			Epoch: e.Epoch, Table: e.Table, ID: e.ID, UID: e.UID.String(), Received: e.Received, Form: map[bool]string{false: "raw", true: "canonical"}[e.Canonical],
 			Commitment: ledger.Commit(e.Salt, store.AppendSender(nil, e.Sender), e.Doc),
 		}
 		record := leaf.AppendText(nil)

@@ -177,13 +177,13 @@ func testNotJSON(t *testing.T, f *fixture) {
 }
 
 func testViews(t *testing.T, f *fixture) {
-	f.put(t, event(vigil.TableEvents, `{"action":"read"}`), event(vigil.TableEvents, `{"action":"create"}`), event(vigil.TableEvents, `{}`))
+	f.put(t, event(vigil.TableEvents, `{"action":"read"}`), event(vigil.TableEvents, `{"action": "create"}`), event(vigil.TableEvents, `{}`))
 	f.settle(t)
 	equalLines(t, "view", f.rows(t, all("brief")), `{"id":1,"action":"read"}`, `{"id":2,"action":"create"}`, `{"id":3,"action":null}`)
 	q := &query.Query{Table: "brief", Where: test("action", query.Eq, "create"), Limit: -1}
 	equalLines(t, "filtered view", f.rows(t, q), `{"id":2,"action":"create"}`)
 	for e, err := range f.Records(f.ctx, q) {
-		if err != nil || e.ID != 2 || string(e.Doc) != `{"action":"create"}` {
+		if err != nil || e.ID != 2 || string(e.Doc) != `{"action": "create"}` {
 			t.Errorf("record of a view: %v, %v", e, err)
 		}
 	}

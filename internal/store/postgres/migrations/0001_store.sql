@@ -26,7 +26,10 @@ create table vigil.tree (
   -- Number of the mapping that made all facts; null where it was not one.
   mapping  bigint,
   -- By name: the last id given, and the number of rows.
-  tables   jsonb   not null default '{}'
+  tables   jsonb   not null default '{}',
+  -- Whether a rollback guard is kept: a store that had one must not be signed
+  -- where it is missing.
+  guarded  boolean not null default false
 ) with (fillfactor = 30);
 insert into vigil.tree default values;
 
@@ -122,9 +125,12 @@ begin
       _source_id bigint,
       _epoch     integer     not null,
       _salt      bytea       not null,
+      _canonical boolean     not null,
       _raw       bytea,
+      check (not _canonical or _raw is null),
       primary key (id, _received)
     ) partition by range (_received)', table_name);
+  execute format('comment on column api.%I._canonical is %L', table_name, 'Whether the log commits to the text of event instead of to what was received.');
   execute format('comment on column api.%I._raw is %L', table_name, 'What was received, where it is not the text of event.');
   execute format('create index on api.%I (_received desc, id desc)', table_name);
   execute format('create index on api.%I using brin (_received)', table_name);
