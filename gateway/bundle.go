@@ -73,8 +73,8 @@ func localPatients(entries, answers []*entry) map[string]string {
 // entry is the exchange of one entry; a is nil where the answer has none.
 func (in *interpreter) entry(e, a *entry) vigil.Exchange {
 	path, query, _ := strings.Cut(in.entryPath(e.url), "?")
-	query = redactQuery(query)
-	t := classify(e.method, path, query, e.ifNoneExist)
+	query = in.rules.query(query)
+	t := classify(e.method, path, query, in.rules.query(e.ifNoneExist))
 	x := vigil.Exchange{
 		ID: in.x.ID, Start: in.x.Start, Complete: in.x.Complete,
 		Method: e.method, Path: in.base + "/" + strings.TrimPrefix(path, "/"), RawQuery: query,
@@ -82,7 +82,7 @@ func (in *interpreter) entry(e, a *entry) vigil.Exchange {
 		Type: t.typ, Key: t.id, Version: t.version, Compartment: t.compartment, Condition: t.condition,
 		Patients: t.patients,
 	}
-	sub := interpreter{x: &x, c: &capture{query: query}, t: &t, req: e.resource}
+	sub := interpreter{x: &x, c: &capture{query: query}, t: &t, req: e.resource, rules: in.rules}
 	switch {
 	case a == nil:
 		// Without an answer of its own it shared the fate of the whole.

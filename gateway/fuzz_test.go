@@ -110,7 +110,7 @@ func hasNUL(doc []byte) bool {
 func FuzzRecord(f *testing.F) {
 	c := capture{id: "1", method: "GET", peer: []string{"a", "b"}, headers: [][2]string{{"n", "v"}}, status: 404, complete: true, respBody: []byte("x")}
 	f.Add(c.append(nil))
-	f.Add([]byte{recordVersion, fieldGapLost, 1, 2})
+	f.Add([]byte{recordVersion, fieldDoing, 1, 2})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeRecord(b)
 		if err != nil {
@@ -127,7 +127,7 @@ func FuzzRecord(f *testing.F) {
 // in either direction shows.
 func TestRecordFields(t *testing.T) {
 	var c capture
-	for f := byte(fieldID); f <= fieldUserBy; f++ {
+	for f := byte(fieldID); f <= fieldDoing; f++ {
 		if s := c.text(f); s != nil {
 			*s = "text " + string(rune('0'+f))
 		}
@@ -135,17 +135,18 @@ func TestRecordFields(t *testing.T) {
 			*l = []string{"one", "two"}
 		}
 	}
-	seen := map[byte]bool{fieldHeaderName: true, fieldHeaderValue: true, fieldAudit: true, fieldReqBody: true, fieldRespBody: true}
+	seen := map[byte]bool{fieldDoing: true, fieldHeaderName: true, fieldHeaderValue: true, fieldAudit: true, fieldReqBody: true, fieldRespBody: true}
 	for _, n := range c.numbers() {
 		seen[n.field] = true
 		c.number(n.field, int64(n.field)+1000)
 	}
+	c.doing = []byte("{}")
 	c.user.Verified = true
 	got, err := decodeRecord(c.append(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for f := byte(fieldID); f <= fieldUserBy; f++ {
+	for f := byte(fieldID); f <= fieldDoing; f++ {
 		if s := c.text(f); s != nil && *got.text(f) != *s {
 			t.Errorf("field %d is %q", f, *got.text(f))
 		} else if l := c.list(f); l != nil && len(*got.list(f)) != 2 {

@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,8 +75,24 @@ type Config struct {
 	// Base is the path of the FHIR server, such as /fhir. Empty: it is found, as
 	// what comes before a resource type or one of FHIR's own names.
 	Base string
-	// Mode chooses for each request; nil is Spooled for all.
+	// Mode chooses for each request; nil is Spooled for all. Policies override it.
 	Mode func(*http.Request) Mode
+	// Policies say what is recorded of which requests; Level where none of them
+	// says one, Unset being Metadata. Where there are any, or a Level, New tells
+	// the table system what is in force, and SetPolicies of each change.
+	Policies []Policy
+	Level    Level
+	// PoliciesBefore is what [Gateway.Policies] returned when the gateway last
+	// ran, so that a change in between is told as one; empty is not known.
+	PoliciesBefore string
+	// Pseudonyms replace what policies name; the Reader needs the same ones.
+	Pseudonyms *Pseudonyms
+	// IgnoreBodyHeader makes X-Audit-Req-Body: true mean nothing. Without it a
+	// request with that header is recorded with its body.
+	IgnoreBodyHeader bool
+	// ExcludedEvery is how often the count of requests without a record becomes
+	// an event; 0 is a minute.
+	ExcludedEvery time.Duration
 
 	// MaxBody bounds the bytes that are copied of each body; 0 is 4 MiB, and a
 	// negative number copies nothing. Of a longer body the record holds what its
@@ -114,6 +132,20 @@ type Gateway struct {
 	copies sync.Pool    // *[]byte of firstCopy bytes
 	lost   gap
 	active inFlight
+
+	policies atomic.Pointer[policies]
+	excluded struct {
+		total  atomic.Int64
+		mu     sync.Mutex
+		counts map[int]int64 // by policy; nil: none since the last event
+		since  time.Time
+		timer  *time.Timer
+	}
+	untold struct { // doings that wait for room
+		any  atomic.Bool
+		mu   sync.Mutex
+		docs [][]byte
+	}
 
 	refused atomic.Int64
 }
@@ -182,6 +214,9 @@ func New(c Config) (*Gateway, error) {
 	if c.Name == "" {
 		c.Name = "gateway"
 	}
+	if c.ExcludedEvery == 0 {
+		c.ExcludedEvery = time.Minute
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -189,14 +224,73 @@ func New(c Config) (*Gateway, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{c: c, spool: c.Spool}
+	ps, err := g.checkPolicies(c.Policies)
+	if err != nil {
+		return nil, err
+	}
 	if g.spool == nil {
 		if c.Reader == nil {
-			c.Reader = NewReader(ReaderConfig{})
+			c.Reader = NewReader(ReaderConfig{Pseudonyms: c.Pseudonyms})
 		}
 		g.memory = newMemory(c.Writer, c.Reader, c.MaxPending, c.Log)
 		g.spool = g.memory
 	}
+	g.policies.Store(ps)
+	if len(c.Policies) > 0 || c.Level != Unset || c.PoliciesBefore != "" {
+		g.tellPolicies(c.PoliciesBefore)
+	}
 	return g, nil
+}
+
+// checkPolicies reads policies without putting them into force.
+func (g *Gateway) checkPolicies(list []Policy) (*policies, error) {
+	ps, err := newPolicies(list, g.c.Level, g.c.Pseudonyms)
+	if err == nil && g.c.Spool == nil && ps.strict() {
+		err = errNoSpool
+	}
+	return ps, err
+}
+
+// Policies returns the policies in force as text, for Config.PoliciesBefore.
+func (g *Gateway) Policies() string { return g.policies.Load().text }
+
+// SetPolicies puts other policies into force, for requests from now on, and
+// tells the table system of them.
+func (g *Gateway) SetPolicies(list []Policy) error {
+	ps, err := g.checkPolicies(list)
+	if err != nil {
+		return err
+	}
+	g.tellExcluded()
+	g.tellPolicies(g.policies.Swap(ps).text)
+	return nil
+}
+
+// tellPolicies tells what is in force, and what was before where that differs.
+func (g *Gateway) tellPolicies(before string) {
+	ps := g.policies.Load()
+	d := doing{
+		severity: "info", action: "execute", outcome: "0", at: g.c.Now(), message: "policies of the gateway in force",
+		details: []map[string]any{{"policies": json.RawMessage(ps.text)}},
+	}
+	if before != "" && before != ps.text {
+		d.severity, d.action, d.message = "warning", "update", "policies of the gateway changed"
+		old := json.RawMessage(before)
+		if !json.Valid(old) {
+			old = json.RawMessage("null")
+		}
+		d.details = append(d.details, map[string]any{"before": old})
+	}
+	g.tell(d)
+}
+
+// effect returns how r is to be recorded.
+func (g *Gateway) effect(r *http.Request, base string) effect {
+	e := g.policies.Load().of(r, base, g.mode(r), g.c.Pseudonyms)
+	if e.level == Metadata && !g.c.IgnoreBodyHeader && strings.EqualFold(first(r.Header, "X-Audit-Req-Body"), "true") {
+		e.level = Request
+	}
+	return e
 }
 
 // Close waits until the requests under way have ended, WebSockets too, and every
@@ -205,6 +299,8 @@ func New(c Config) (*Gateway, error) {
 func (g *Gateway) Close(ctx context.Context) error {
 	err := g.active.wait(ctx)
 	g.recordGap()
+	g.tellExcluded()
+	g.tellRest()
 	if g.memory != nil {
 		err = errors.Join(err, g.memory.close(ctx))
 	}
@@ -216,13 +312,15 @@ type Stats struct {
 	Refused int64 // requests that were refused because they could not be recorded
 	Lost    int64 // exchanges without a record that no event tells of yet
 	Copied  int64 // bytes of bodies held now
+	// Excluded counts requests that policies left out, since the start.
+	Excluded int64
 }
 
 // Stats returns the counts now.
 func (g *Gateway) Stats() Stats {
 	g.lost.mu.Lock()
 	defer g.lost.mu.Unlock()
-	return Stats{Refused: g.refused.Load(), Lost: g.lost.n, Copied: g.used.Load()}
+	return Stats{Refused: g.refused.Load(), Lost: g.lost.n, Copied: g.used.Load(), Excluded: g.excluded.total.Load()}
 }
 
 // mode returns how r is to be recorded.
@@ -250,7 +348,12 @@ func (g *Gateway) recordGap() {
 	if g.lost.n == 0 {
 		return
 	}
-	c := capture{host: g.c.Name, start: g.lost.since, gapUntil: g.c.Now(), gapLost: g.lost.n}
+	d := doing{severity: "error", action: "gap", outcome: "8", at: g.c.Now(), who: g.c.Name, counted: "lost", count: g.lost.n, since: g.lost.since, message: gapMessage(g.lost.n)}
+	doc, err := d.document()
+	if err != nil {
+		return
+	}
+	c := capture{start: g.lost.since, doing: doc}
 	if _, err := g.spool.End(doneContext(), 0, c.append(nil)); err == nil {
 		g.c.Log.Info("records are written again", "lost", g.lost.n)
 		g.lost.n = 0

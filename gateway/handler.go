@@ -13,11 +13,19 @@ import (
 
 // Wrap returns a handler that records every request to next. It changes r.Body
 // for one that counts, and gives a request without X-Request-Id one.
-func (g *Gateway) Wrap(next http.Handler) http.Handler { return g.wrap(next, g.c.Base) }
+func (g *Gateway) Wrap(next http.Handler) http.Handler { return g.wrap(next, g.c.Base, "") }
 
-func (g *Gateway) wrap(next http.Handler, base string) http.Handler {
+func (g *Gateway) wrap(next http.Handler, base, upstream string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{g: g, r: r, mode: g.mode(r), begun: g.c.Now()}
+		effect := g.effect(r, base)
+		if effect.level == None {
+			g.exclude(effect.from)
+			next.ServeHTTP(w, r)
+			return
+		}
+		x := &exchange{g: g, r: r, mode: effect.mode, rules: effect.rules, begun: g.c.Now()}
+		x.c.keepReq, x.c.keepResp = effect.level >= Request, effect.level == RequestResponse
+		x.c.upstream = upstream
 		x.w = response{ResponseWriter: w, x: x, declared: -1, copy: bodyCopy{g: g}}
 		g.active.add(1)
 		defer g.active.add(-1)
@@ -55,6 +63,7 @@ type exchange struct {
 	w     response
 	c     capture
 	mode  Mode
+	rules *rules
 	begun time.Time
 	body  *requestBody
 
@@ -72,8 +81,9 @@ func (x *exchange) request(base string) {
 	c.id = vigil.NewUID(x.begun, random).String()
 	c.start = x.begun.UTC()
 	c.method, c.host, c.proto, c.base = clip(r.Method, 64), clip(r.Host, maxClaim), r.Proto, base
-	c.path, c.query = x.long("path", r.URL.EscapedPath()), x.long("query", redactQuery(r.URL.RawQuery))
-	c.userAgent = clip(first(r.Header, "User-Agent"), maxClaim)
+	c.path, c.query = x.long("path", r.URL.EscapedPath()), x.long("query", x.rules.query(r.URL.RawQuery))
+	c.gateway, c.redact = g.c.Name, x.rules.texts()
+	c.userAgent = x.rules.header("User-Agent", clip(first(r.Header, "User-Agent"), maxClaim))
 	if c.requestID = first(r.Header, "X-Request-Id"); !printable(c.requestID) {
 		c.requestID = c.id
 		r.Header["X-Request-Id"] = []string{c.id}
@@ -87,10 +97,10 @@ func (x *exchange) request(base string) {
 	id := g.who(r, o.trusted)
 	c.user, c.purpose = id.user, id.purpose
 	c.contentType, c.contentEncoding = first(r.Header, "Content-Type"), first(r.Header, "Content-Encoding")
-	c.ifNoneExist = redactQuery(first(r.Header, "If-None-Exist"))
+	c.ifNoneExist = x.rules.query(first(r.Header, "If-None-Exist"))
 	x.auditHeaders()
 	if r.Body != nil && r.Body != http.NoBody {
-		x.body = &requestBody{ReadCloser: r.Body, copy: bodyCopy{g: g}, skip: g.c.MaxBody < 0 || !isRead(c.contentType)}
+		x.body = &requestBody{ReadCloser: r.Body, copy: bodyCopy{g: g}, skip: g.c.MaxBody < 0 || !c.keepReq && !isRead(c.contentType)}
 		c.reqUnread = x.body.skip
 		r.Body = x.body
 	}
@@ -108,7 +118,7 @@ func (x *exchange) long(what, s string) string {
 
 // auditHeaders takes X-Audit and the headers that the configuration names.
 func (x *exchange) auditHeaders() {
-	if v := first(x.r.Header, "X-Audit"); v != "" {
+	if v := first(x.r.Header, "X-Audit"); v != "" && x.rules.named('h', "x-audit") == keepValue {
 		b, err := base64.StdEncoding.DecodeString(v)
 		switch {
 		case len(v) > 16<<10:
@@ -125,7 +135,7 @@ func (x *exchange) auditHeaders() {
 	for name, values := range x.r.Header {
 		for _, prefix := range x.g.c.AuditHeaders {
 			if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) && len(x.c.headers) < 64 {
-				x.c.headers = append(x.c.headers, [2]string{name, clip(strings.Join(values, ", "), 2048)})
+				x.c.headers = append(x.c.headers, [2]string{name, x.rules.header(name, clip(strings.Join(values, ", "), 2048))})
 				break
 			}
 		}
@@ -236,6 +246,7 @@ func (x *exchange) finish(panicked bool, reason any) {
 		x.g.c.Log.Error("an answer is broken off, because it cannot be recorded", "id", x.c.id, "err", err)
 	}
 	x.g.recordGap()
+	x.g.tellRest()
 }
 
 // outcome says whether the answer was delivered whole, and if not, why.

@@ -203,6 +203,10 @@ func compare(t *testing.T, file string, a *txtar.Archive, x vigil.Exchange) {
 		x.Entries[i].ID = ""
 		x.Entries[i].Start = vigil.Exchange{}.Start
 	}
+	if x.Gateway != "gateway" || !strings.HasPrefix(x.Upstream, "http://127.0.0.1:") || !strings.HasSuffix(x.Upstream, "/fhir") {
+		t.Errorf("%s: gateway %q, upstream %q", file, x.Gateway, x.Upstream)
+	}
+	x.Gateway, x.Upstream = "", ""
 	x.ID, x.RequestID, x.Connection, x.Host, x.Protocol, x.UserAgent, x.Peer = "", "", "", "", "", "", nil
 	x.Start, x.Duration = vigil.Exchange{}.Start, 0
 	doc, err := json.MarshalIndent(x, "", " ")

@@ -20,12 +20,12 @@ func (r *Reader) interpret(c *capture) *vigil.Exchange {
 	} else {
 		t = target{route: c.method + " " + template(segments(c.path))}
 	}
-	in := interpreter{x: x, c: c, t: &t, base: strings.TrimSuffix(c.path, rest)}
-	in.req = in.read("request", c.reqBody, c.contentType, c.contentEncoding, c.reqCut, c.reqUnread, r.maxDecoded)
-	in.resp = in.read("response", c.respBody, c.respType, c.respCoding, c.respCut, c.respUnread, r.maxDecoded)
+	in := interpreter{x: x, c: c, t: &t, base: strings.TrimSuffix(c.path, rest), rules: readRules(c.redact, r.pseudonyms)}
+	in.req = in.read(body{which: "request", b: c.reqBody, media: c.contentType, coding: c.contentEncoding, cut: c.reqCut, unread: c.reqUnread, keep: c.keepReq}, r)
+	in.resp = in.read(body{which: "response", b: c.respBody, media: c.respType, coding: c.respCoding, cut: c.respCut, unread: c.respUnread, keep: c.keepResp}, r)
 	in.run()
 	if x.Search != nil {
-		r.pages.link(x, in.resp)
+		r.pages.link(x, in.resp, in.rules)
 	}
 	return x
 }
@@ -39,7 +39,7 @@ func (c *capture) exchange() *vigil.Exchange {
 		Status: c.status, RequestBytes: c.reqBytes, ResponseBytes: c.respBytes,
 		Complete: c.complete, Error: c.failure,
 		Peer: c.peer, Forwarded: c.forwarded, UserAgent: c.userAgent, User: c.user,
-		Purpose: c.purpose, Notes: c.notes,
+		Purpose: c.purpose, Notes: c.notes, Gateway: c.gateway, Upstream: c.upstream,
 	}
 	if x.RequestID == "" {
 		x.RequestID = c.respRequestID
@@ -70,51 +70,69 @@ type interpreter struct {
 	base      string // path before the FHIR part, as the client sees it
 	req, resp *resource
 	form      string // body of a POST _search
+	rules     *rules
+}
+
+// body is what was captured of a body.
+type body struct {
+	which             string // request or response
+	b                 []byte
+	media, coding     string
+	cut, unread, keep bool
 }
 
 // read returns what the body says; nil if it says nothing that is understood.
-func (in *interpreter) read(which string, body []byte, contentType, coding string, cut, unread bool, limit int) *resource {
+func (in *interpreter) read(c body, r *Reader) *resource {
 	note := func(format string, args ...any) {
-		in.x.Notes = append(in.x.Notes, which+" body "+fmt.Sprintf(format, args...))
+		in.x.Notes = append(in.x.Notes, c.which+" body "+fmt.Sprintf(format, args...))
 	}
-	if cut {
-		note("is recorded from its first %d bytes only", len(body))
+	if c.cut {
+		note("is recorded from its first %d bytes only", len(c.b))
 	}
-	if unread || len(body) == 0 {
+	if c.unread || len(c.b) == 0 {
 		return nil
 	}
-	body, more, err := decode(body, coding, limit)
+	text, more, err := decode(c.b, c.coding, r.maxDecoded)
 	if err != nil {
-		if !cut || len(body) == 0 {
+		if !c.cut || len(text) == 0 {
 			note("is not read: %v", err)
 		}
-		cut = true
+		c.cut = true
 	}
-	if len(body) == 0 {
+	if len(text) == 0 {
 		return nil
 	}
 	if more {
-		note("is read to %d bytes only", limit)
-		cut = true
+		note("is read to %d bytes only", r.maxDecoded)
+		c.cut = true
 	}
-	media, _, _ := mime.ParseMediaType(contentType)
+	media, _, _ := mime.ParseMediaType(c.media)
+	kind := kindOf(media, text)
+	if c.keep {
+		kept := in.rules.kept(kind, c.media, text, c.cut, r.maxKept)
+		if c.which == "request" {
+			in.x.RequestBody = kept
+		} else {
+			in.x.ResponseBody = kept
+		}
+	}
 	x := &extractor{}
-	switch kindOf(media, body) {
+	switch kind {
 	case kindForm:
-		if which == "request" {
-			in.form = redactQuery(string(body))
+		if c.which == "request" {
+			in.form = in.rules.query(string(text))
 		}
 		return nil
 	case kindJSON:
-		err = scanJSON(body, x)
+		err = scanJSON(text, x)
 	case kindLines:
-		x.root, err = scanLines(body)
+		x.root, err = scanLines(text)
 	case kindXML:
-		err = scanXML(body, x)
+		err = scanXML(text, x)
 	default:
 		return nil
 	}
-	if err != nil && !cut {
+	if err != nil && !c.cut {
 		note("is not read whole: %v", err)
 	}
 	return x.root

@@ -18,7 +18,7 @@ type pages struct {
 }
 
 // link sets what x is a page of, and remembers the links of its answer.
-func (p *pages) link(x *vigil.Exchange, answer *resource) {
+func (p *pages) link(x *vigil.Exchange, answer *resource, rules *rules) {
 	if x.Search == nil {
 		return
 	}
@@ -43,7 +43,7 @@ func (p *pages) link(x *vigil.Exchange, answer *resource) {
 			continue
 		}
 		// A link may be relative to the base, so the query must tell it apart.
-		a := address(u.EscapedPath(), redactQuery(u.RawQuery))
+		a := address(u.EscapedPath(), rules.query(u.RawQuery))
 		if a == self || a == search || u.RawQuery == "" {
 			continue
 		}

@@ -66,7 +66,8 @@ func (g *Gateway) Proxy(c ProxyConfig) (http.Handler, error) {
 	if base == "" {
 		base = g.c.Base
 	}
-	return g.wrap(guard(rp), base), nil
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath} // without a password
+	return g.wrap(guard(rp), base, shown.String()), nil
 }
 
 // guard refuses requests that could mean one thing to the record and another

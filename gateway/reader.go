@@ -1,9 +1,8 @@
 package gateway
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
-	"time"
 
 	"vigil"
 )
@@ -16,6 +15,12 @@ type ReaderConfig struct {
 	Events func(*vigil.Exchange) ([]*vigil.Event, error)
 	// MaxDecoded bounds the bytes of a body after its coding was undone; 0 is 16 MiB.
 	MaxDecoded int
+	// MaxKept bounds what of a body becomes part of the exchange, where a policy
+	// asks for that; 0 is 64 KiB.
+	MaxKept int
+	// Pseudonyms are those of the gateway's [Config]. Without them, what a policy
+	// wants replaced by a pseudonym is redacted.
+	Pseudonyms *Pseudonyms
 }
 
 // A Reader makes events of the records that a [Gateway] hands to its spool. It
@@ -25,12 +30,14 @@ type ReaderConfig struct {
 type Reader struct {
 	events     func(*vigil.Exchange) ([]*vigil.Event, error)
 	maxDecoded int
+	maxKept    int
+	pseudonyms *Pseudonyms
 	pages      pages
 }
 
 // NewReader returns a Reader.
 func NewReader(c ReaderConfig) *Reader {
-	r := &Reader{events: c.Events, maxDecoded: c.MaxDecoded}
+	r := &Reader{events: c.Events, maxDecoded: c.MaxDecoded, maxKept: c.MaxKept, pseudonyms: c.Pseudonyms}
 	if r.events == nil {
 		r.events = func(x *vigil.Exchange) ([]*vigil.Event, error) {
 			e, err := ExchangeEvent(x)
@@ -39,6 +46,9 @@ func NewReader(c ReaderConfig) *Reader {
 	}
 	if r.maxDecoded == 0 {
 		r.maxDecoded = 16 << 20
+	}
+	if r.maxKept == 0 {
+		r.maxKept = 64 << 10
 	}
 	return r
 }
@@ -50,9 +60,8 @@ func (r *Reader) Events(record []byte) ([]*vigil.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.gapLost > 0 {
-		e, err := gapEvent(c)
-		return []*vigil.Event{e}, err
+	if len(c.doing) > 0 {
+		return []*vigil.Event{{Table: vigil.TableSystem, Format: vigil.FormatSystem, Doc: bytes.Clone(c.doing), Sender: sender(nil)}}, nil
 	}
 	return r.events(r.interpret(c))
 }
@@ -74,27 +83,4 @@ func sender(peer []string) *vigil.Sender {
 		s.Peer = peer[len(peer)-1]
 	}
 	return s
-}
-
-// gapEvent says how many exchanges passed without a record.
-func gapEvent(c *capture) (*vigil.Event, error) {
-	doc, err := json.Marshal(map[string]any{
-		"severity": "error",
-		"version":  "1",
-		"action":   "gap",
-		"occurred": c.gapUntil.UTC().Format(time.RFC3339Nano),
-		"agent":    map[string]any{"type": "system", "who": "gateway"},
-		"source":   map[string]any{"observer": c.host, "type": "vigil"},
-		"entity": map[string]any{"detail": []map[string]any{
-			{"lost": c.gapLost},
-			{"since": c.start.UTC().Format(time.RFC3339Nano)},
-			{"until": c.gapUntil.UTC().Format(time.RFC3339Nano)},
-		}},
-		"outcome": "8",
-		"message": fmt.Sprintf("%d requests passed the gateway without a record, because it could not be written", c.gapLost),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("write gap: %w", err)
-	}
-	return &vigil.Event{Table: vigil.TableSystem, Format: vigil.FormatSystem, Doc: doc, Sender: sender(nil)}, nil
 }

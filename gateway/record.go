@@ -34,9 +34,12 @@ type capture struct {
 	respRequestID         string
 	reqBody, respBody     []byte
 	reqCut, respCut       bool
-	gapLost               int64 // of a gap: how many exchanges have no record
-	gapUntil              time.Time
 	reqUnread, respUnread bool // not captured, because its type is none that is read
+
+	gateway, upstream string
+	keepReq, keepResp bool     // the body is part of the exchange
+	redact            []string // what is not recorded as it is (rules.texts)
+	doing             []byte   // of a record that is no exchange: a document for the table system
 }
 
 // Fields of a record, in the order of their numbers: a byte for the field, its
@@ -78,8 +81,6 @@ const (
 	fieldRespRequestID
 	fieldReqBody
 	fieldRespBody
-	fieldGapLost
-	fieldGapUntil
 	fieldUserSubject
 	fieldUserName
 	fieldUserUsername
@@ -89,6 +90,10 @@ const (
 	fieldUserTokenID
 	fieldUserScope
 	fieldUserBy
+	fieldGateway
+	fieldUpstream
+	fieldRedact
+	fieldDoing
 )
 
 const (
@@ -99,6 +104,8 @@ const (
 	flagVerified
 	flagReqUnread
 	flagRespUnread
+	flagKeepReq
+	flagKeepResp
 )
 
 const recordVersion = 1
@@ -148,6 +155,10 @@ func (c *capture) text(field byte) *string {
 		return &c.respCoding
 	case fieldRespRequestID:
 		return &c.respRequestID
+	case fieldGateway:
+		return &c.gateway
+	case fieldUpstream:
+		return &c.upstream
 	}
 	return c.userText(field)
 }
@@ -187,16 +198,18 @@ func (c *capture) list(field byte) *[]string {
 		return &c.purpose
 	case fieldNote:
 		return &c.notes
+	case fieldRedact:
+		return &c.redact
 	}
 	return nil
 }
 
 // numbers returns the numeric fields; 0 is left out.
-func (c *capture) numbers() [8]struct {
+func (c *capture) numbers() [6]struct {
 	field byte
 	n     int64
 } {
-	return [8]struct {
+	return [6]struct {
 		field byte
 		n     int64
 	}{
@@ -206,8 +219,6 @@ func (c *capture) numbers() [8]struct {
 		{fieldStatus, int64(c.status)},
 		{fieldReqBytes, c.reqBytes},
 		{fieldRespBytes, c.respBytes},
-		{fieldGapLost, c.gapLost},
-		{fieldGapUntil, nanos(c.gapUntil)},
 	}
 }
 
@@ -221,7 +232,7 @@ func nanos(t time.Time) int64 {
 
 func (c *capture) flags() int64 {
 	var f int64
-	for i, on := range []bool{c.ended, c.complete, c.reqCut, c.respCut, c.user.Verified, c.reqUnread, c.respUnread} {
+	for i, on := range []bool{c.ended, c.complete, c.reqCut, c.respCut, c.user.Verified, c.reqUnread, c.respUnread, c.keepReq, c.keepResp} {
 		if on {
 			f |= 1 << i
 		}
@@ -232,7 +243,7 @@ func (c *capture) flags() int64 {
 // append appends the record of c to b.
 func (c *capture) append(b []byte) []byte {
 	b = append(b, recordVersion)
-	for f := byte(fieldID); f <= fieldUserBy; f++ {
+	for f := byte(fieldID); f <= fieldDoing; f++ {
 		if s := c.text(f); s != nil && *s != "" {
 			b = appendField(b, f, *s)
 		}
@@ -254,6 +265,9 @@ func (c *capture) append(b []byte) []byte {
 	}
 	if len(c.audit) > 0 {
 		b = appendField(b, fieldAudit, c.audit)
+	}
+	if len(c.doing) > 0 {
+		b = appendField(b, fieldDoing, c.doing)
 	}
 	if len(c.reqBody) > 0 {
 		b = appendField(b, fieldReqBody, c.reqBody)
@@ -309,6 +323,9 @@ func (c *capture) special(field byte, v []byte) error {
 	case fieldAudit:
 		c.audit = v
 		return nil
+	case fieldDoing:
+		c.doing = v
+		return nil
 	case fieldReqBody:
 		c.reqBody = v
 		return nil
@@ -317,7 +334,7 @@ func (c *capture) special(field byte, v []byte) error {
 		return nil
 	}
 	if field != fieldStart && field != fieldDuration && field != fieldFlags && field != fieldStatus &&
-		field != fieldReqBytes && field != fieldRespBytes && field != fieldGapLost && field != fieldGapUntil {
+		field != fieldReqBytes && field != fieldRespBytes {
 		return nil // of a later version
 	}
 	n, size := binary.Varint(v)
@@ -339,15 +356,12 @@ func (c *capture) number(field byte, n int64) {
 		c.reqCut, c.respCut = n&flagReqCut != 0, n&flagRespCut != 0
 		c.reqUnread, c.respUnread = n&flagReqUnread != 0, n&flagRespUnread != 0
 		c.user.Verified = n&flagVerified != 0
+		c.keepReq, c.keepResp = n&flagKeepReq != 0, n&flagKeepResp != 0
 	case fieldStatus:
 		c.status = int(n)
 	case fieldReqBytes:
 		c.reqBytes = n
 	case fieldRespBytes:
 		c.respBytes = n
-	case fieldGapLost:
-		c.gapLost = n
-	case fieldGapUntil:
-		c.gapUntil = time.Unix(0, n).UTC()
 	}
 }

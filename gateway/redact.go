@@ -1,19 +1,168 @@
 package gateway
 
-import "strings"
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
 
 // redacted stands for a value that must not be recorded.
 const redacted = "REDACTED"
 
-// redactQuery replaces the values of parameters that carry tokens and secrets.
-func redactQuery(q string) string {
-	if q == "" || !mayHaveSecret(q) {
+// action is what becomes of a value.
+type action uint8
+
+const (
+	keepValue action = iota
+	redactValue
+	hmacValue
+)
+
+// fieldRule names something to redact.
+type fieldRule struct {
+	where byte     // h(eader), q(uery), b(ody)
+	name  string   // of a header or parameter, in lower case
+	path  []string // of a body's field
+	act   action
+	text  string // as records have it
+}
+
+// appendFieldRule reads header:NAME, query:NAME or body:PATH.
+func appendFieldRule(rules []fieldRule, s string, pseudonym bool) ([]fieldRule, error) {
+	kind, name, ok := strings.Cut(s, ":")
+	f := fieldRule{act: redactValue, text: "-" + s, name: strings.ToLower(name)}
+	if pseudonym {
+		f.act, f.text = hmacValue, "#"+s
+	}
+	if !ok || name == "" || len(s) > 512 {
+		return nil, fmt.Errorf("field %q: want header:NAME, query:NAME or body:PATH", s)
+	}
+	switch kind {
+	case "header", "query":
+		f.where = kind[0]
+	case "body":
+		f.where, f.path = 'b', strings.Split(name, ".")
+	default:
+		return nil, fmt.Errorf("field %q: want header:NAME, query:NAME or body:PATH", s)
+	}
+	return append(rules, f), nil
+}
+
+// rules say what of an exchange is not recorded as it is. Nil redacts passwords
+// and tokens only, as every other does too.
+type rules struct {
+	fields     []fieldRule
+	pseudonyms *Pseudonyms
+}
+
+// texts returns the rules as a record has them.
+func (r *rules) texts() []string {
+	if r == nil {
+		return nil
+	}
+	var out []string
+	for _, f := range r.fields {
+		out = append(out, f.text)
+	}
+	return out
+}
+
+// readRules reads what texts wrote.
+func readRules(texts []string, p *Pseudonyms) *rules {
+	if len(texts) == 0 {
+		return nil
+	}
+	r := &rules{pseudonyms: p}
+	for _, s := range texts {
+		if s == "" {
+			continue
+		}
+		if fields, err := appendFieldRule(r.fields, s[1:], s[0] == '#'); err == nil { // it was checked when it was written
+			r.fields = fields
+		}
+	}
+	return r
+}
+
+// named says what becomes of a header or a parameter.
+func (r *rules) named(where byte, name string) action {
+	if where == 'q' && isSecret(name) {
+		return redactValue
+	}
+	act := keepValue
+	if r != nil {
+		for i := range r.fields {
+			if f := &r.fields[i]; f.where == where && glob(f.name, name) {
+				act = stronger(act, f.act)
+			}
+		}
+	}
+	return act
+}
+
+// field says what becomes of a body's field. path is from the nearest resource.
+func (r *rules) field(path []string) action {
+	if isSecret(strings.ToLower(path[len(path)-1])) {
+		return redactValue
+	}
+	act := keepValue
+	if r != nil {
+		for i := range r.fields {
+			if f := &r.fields[i]; f.where == 'b' && fits(f.path, path) {
+				act = stronger(act, f.act)
+			}
+		}
+	}
+	return act
+}
+
+// stronger prefers redaction to a pseudonym, and that to nothing.
+func stronger(a, b action) action {
+	if a == redactValue || b == keepValue {
+		return a
+	}
+	return b
+}
+
+// replace returns what stands for value.
+func (r *rules) replace(act action, value string) string {
+	if act == hmacValue && r != nil && r.pseudonyms != nil {
+		return r.pseudonyms.Of(value)
+	}
+	return redacted
+}
+
+// header returns the value of a header as it is recorded.
+func (r *rules) header(name, value string) string {
+	if r == nil || value == "" {
+		return value
+	}
+	if act := r.named('h', strings.ToLower(name)); act != keepValue {
+		return r.replace(act, value)
+	}
+	return value
+}
+
+// query returns a query as it is recorded.
+func (r *rules) query(q string) string {
+	if q == "" || r == nil && !mayHaveSecret(q) {
 		return q
 	}
 	pairs := strings.Split(q, "&")
 	for i, pair := range pairs {
-		name, _, ok := strings.Cut(pair, "=")
-		if ok && isSecret(strings.ToLower(unescape(name))) {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			continue
+		}
+		plain := strings.ToLower(unescape(name))
+		act := r.named('q', plain)
+		if base, _, ok := strings.Cut(plain, ":"); ok && act == keepValue { // a search modifier
+			act = r.named('q', base)
+		}
+		switch {
+		case act == hmacValue:
+			pairs[i] = name + "=" + url.QueryEscape(r.replace(act, unescape(value)))
+		case act == redactValue:
 			pairs[i] = name + "=" + redacted
 		}
 	}
@@ -31,11 +180,14 @@ func mayHaveSecret(q string) bool {
 	return false
 }
 
+// isSecret reports whether a parameter or a field of that name, in lower case,
+// carries a password or a token.
 func isSecret(name string) bool {
 	switch name {
 	case "access_token", "id_token", "refresh_token", "token", "id_token_hint", "client_secret", "client_assertion",
-		"assertion", "password", "passwd", "apikey", "api_key", "api-key", "secret", "authorization", "subject_token", "actor_token":
+		"assertion", "apikey", "api_key", "api-key", "secret", "authorization", "subject_token", "actor_token",
+		"accesstoken", "idtoken", "refreshtoken", "clientsecret", "clientassertion", "code_verifier":
 		return true
 	}
-	return false
+	return strings.Contains(name, "passw") || strings.Contains(name, "passphrase")
 }

@@ -56,7 +56,7 @@ func (w *response) begin(status int) {
 		w.location = first(h, "Content-Location")
 	}
 	w.contentType, w.coding, w.requestID = first(h, "Content-Type"), first(h, "Content-Encoding"), first(h, "X-Request-Id")
-	w.unread = !isRead(w.contentType) || w.x.g.c.MaxBody < 0
+	w.unread = !w.x.c.keepResp && !isRead(w.contentType) || w.x.g.c.MaxBody < 0
 	if w.bodiless() {
 		w.declared = -1
 	}
