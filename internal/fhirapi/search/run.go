@@ -1,0 +1,323 @@
+package search
+
+import (
+	"container/heap"
+	"context"
+	"iter"
+	"net/http"
+	"slices"
+
+	"vigil"
+)
+
+// Page is a part of an answer.
+type Page struct {
+	Entries []Entry
+	// Total is how many events match, where HasTotal; an estimate is never less.
+	Total    int64
+	HasTotal bool
+	// Self, First, Next and Prev are the queries of this and other pages; empty
+	// where there is none.
+	Self, First, Next, Prev string
+	// Skipped is how many events could not be converted and were left out.
+	Skipped int64
+}
+
+// run is one answer in the making.
+type run struct {
+	search  *Search
+	source  *Source
+	order   *order
+	tables  []string
+	bound   int64
+	skipped int64
+}
+
+// Run answers the search. Its memory is that of a page. The errors that are the
+// search's fault are *[Error]; others are the store's.
+func (s *Search) Run(ctx context.Context, src Source) (*Page, error) {
+	r := &run{search: s, source: &src, order: s.order(&src), tables: tables(&src)}
+	p := &Page{Self: s.Self(), First: s.link(position{})}
+	var err error
+	if r.bound = s.page.bound; !s.page.set {
+		if r.bound, err = src.Store.Wait(ctx, -1); err != nil {
+			return nil, err
+		}
+	}
+	if s.Count > 0 && s.Summary != SummaryCount {
+		if err := r.page(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.total(ctx, p); err != nil {
+		return nil, err
+	}
+	p.Skipped = r.skipped
+	return p, nil
+}
+
+// tables returns those that are searched for this source.
+func tables(src *Source) []string {
+	all := Tables(src.Store)
+	if src.Tables == nil {
+		return all
+	}
+	return slices.DeleteFunc(all, func(t string) bool { return !slices.Contains(src.Tables, t) })
+}
+
+// match returns the entry of an event, nil if it is not what is searched for.
+func (r *run) match(e *vigil.Event) *Entry {
+	n, err := r.source.Convert(e, r.search.Version)
+	if err != nil {
+		r.skipped++
+		return nil
+	}
+	if !r.search.Match(n) {
+		return nil
+	}
+	return &Entry{Event: e, Node: n, key: r.order.keyOf(e, n)}
+}
+
+// page fills in the entries, and the links beside them.
+func (r *run) page(ctx context.Context, p *Page) error {
+	at := r.search.page
+	from, err := r.from(ctx)
+	if err != nil {
+		return err
+	}
+	need := r.search.Count + 1
+	var entries []Entry
+	uids, some := r.search.uids()
+	switch {
+	case some:
+		entries, err = r.named(ctx, uids, from, need)
+	case r.order.by == byNone:
+		entries, err = r.best(ctx, from, need)
+	default:
+		entries, err = r.merged(ctx, from, need)
+	}
+	if err != nil {
+		return err
+	}
+	more := len(entries) == need
+	if more {
+		entries = entries[:need-1]
+	}
+	if at.before {
+		slices.Reverse(entries)
+	}
+	p.Entries = entries
+	if len(entries) == 0 {
+		return nil
+	}
+	before, beyond := at.set && !at.before || at.before && more, more || at.before
+	if beyond {
+		p.Next = r.search.link(position{set: true, bound: r.bound, index: entries[len(entries)-1].Event.Index})
+	}
+	if before {
+		p.Prev = r.search.link(position{set: true, before: true, bound: r.bound, index: entries[0].Event.Index})
+	}
+	return nil
+}
+
+// from returns the place behind which the page begins, nil for the first one.
+func (r *run) from(ctx context.Context) (*key, error) {
+	at := r.search.page
+	if !at.set {
+		return nil, nil
+	}
+	if r.order.by == byIndex {
+		return &key{index: at.index}, nil
+	}
+	for e, err := range r.source.Store.Entries(ctx, at.index) {
+		if err != nil {
+			return nil, err
+		}
+		if e.Index != at.index || !slices.Contains(r.tables, e.Table) {
+			break
+		}
+		entry := &Entry{Event: e}
+		if r.order.by == byNone {
+			if entry.Node, err = r.source.Convert(e, r.search.Version); err != nil {
+				break
+			}
+		}
+		k := r.order.keyOf(e, entry.Node)
+		return &k, nil
+	}
+	return nil, &Error{
+		Status: http.StatusGone, Code: codeDeleted, Parameter: pageParameter,
+		Message: "the event that this page begins behind is not there any more: search again",
+	}
+}
+
+// compare orders keys as the page is read: a page before a place is read
+// backwards.
+func (r *run) compare(a, b *key) int {
+	c := r.order.compare(a, b)
+	if r.search.page.before {
+		return -c
+	}
+	return c
+}
+
+// merged reads the parts of all tables side by side.
+func (r *run) merged(ctx context.Context, from *key, need int) ([]Entry, error) {
+	desc := r.order.descends() != r.search.page.before
+	var streams []*stream
+	for _, t := range r.tables {
+		for _, p := range r.order.parts(t) {
+			streams = append(streams, &stream{
+				run: r, table: t, part: p, column: r.order.column(&p), desc: desc, batch: min(need, lastBatch), last: from,
+			})
+		}
+	}
+	var out []Entry
+	for len(out) < need {
+		var first *stream
+		var best *Entry
+		for _, st := range streams {
+			e, err := st.next(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if e != nil && (best == nil || r.compare(&e.key, &best.key) < 0) {
+				first, best = st, e
+			}
+		}
+		if best == nil {
+			break
+		}
+		first.take()
+		out = append(out, *best)
+	}
+	return out, nil
+}
+
+// each calls f with every match.
+func (r *run) each(ctx context.Context, table string, p part, f func(*Entry)) error {
+	st := &stream{run: r, table: table, part: p, desc: true, batch: lastBatch}
+	for {
+		e, err := st.next(ctx)
+		if e == nil || err != nil {
+			return err
+		}
+		st.take()
+		f(e)
+	}
+}
+
+// best looks at every match and keeps those that come first behind a place.
+func (r *run) best(ctx context.Context, from *key, need int) ([]Entry, error) {
+	h := &worst{run: r}
+	for _, t := range r.tables {
+		for _, p := range r.search.parts(t) {
+			if err := r.each(ctx, t, p, func(e *Entry) { h.offer(e, from, need) }); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return h.sorted(), nil
+}
+
+// named looks at the events with these names.
+func (r *run) named(ctx context.Context, uids []vigil.UID, from *key, need int) ([]Entry, error) {
+	h := &worst{run: r}
+	for _, uid := range uids {
+		e, err := r.source.Store.ByUID(ctx, uid)
+		if vigil.KindOf(err) == vigil.NotFound && err != nil {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if e.Index >= r.bound || !slices.Contains(r.tables, e.Table) {
+			continue
+		}
+		if entry := r.match(e); entry != nil {
+			h.offer(entry, from, need)
+		}
+	}
+	return h.sorted(), nil
+}
+
+// uids returns the names that a search is for, if it is for some.
+func (s *Search) uids() ([]vigil.UID, bool) {
+	for _, c := range s.conditions {
+		if c.name != "_id" || c.modifier != "" {
+			continue
+		}
+		var out []vigil.UID
+		for _, t := range c.tokens {
+			if uid, err := vigil.ParseUID(t.code); err == nil && !slices.Contains(out, uid) {
+				out = append(out, uid)
+			}
+		}
+		return out, true
+	}
+	return nil, false
+}
+
+// worst is a heap of entries whose last one, as the page is read, is on top.
+type worst struct {
+	run     *run
+	entries []Entry
+}
+
+func (h *worst) Len() int           { return len(h.entries) }
+func (h *worst) Less(i, j int) bool { return h.run.compare(&h.entries[i].key, &h.entries[j].key) > 0 }
+func (h *worst) Swap(i, j int)      { h.entries[i], h.entries[j] = h.entries[j], h.entries[i] }
+func (h *worst) Push(x any)         { h.entries = append(h.entries, x.(Entry)) }
+
+func (h *worst) Pop() any {
+	e := h.entries[len(h.entries)-1]
+	h.entries = h.entries[:len(h.entries)-1]
+	return e
+}
+
+// offer keeps an entry if it is behind a place and among the first ones.
+func (h *worst) offer(e *Entry, from *key, need int) {
+	if from != nil && h.run.compare(&e.key, from) <= 0 {
+		return
+	}
+	if len(h.entries) == need {
+		if h.run.compare(&e.key, &h.entries[0].key) >= 0 {
+			return
+		}
+		heap.Pop(h)
+	}
+	heap.Push(h, *e)
+}
+
+func (h *worst) sorted() []Entry {
+	slices.SortFunc(h.entries, func(a, b Entry) int { return h.run.compare(&a.key, &b.key) })
+	return h.entries
+}
+
+// All streams every event that the search finds, table by table, newest first in
+// each. It does not look at page, order and count.
+func (s *Search) All(ctx context.Context, src Source) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		r := &run{search: s, source: &src, order: &order{search: s, source: &src}, tables: tables(&src)}
+		var err error
+		if r.bound, err = src.Store.Wait(ctx, -1); err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, t := range r.tables {
+			for _, p := range s.parts(t) {
+				st := &stream{run: r, table: t, part: p, desc: true, batch: lastBatch}
+				for {
+					e, err := st.next(ctx)
+					if e == nil && err == nil {
+						break
+					}
+					if !yield(e, err) || err != nil {
+						return
+					}
+					st.take()
+				}
+			}
+		}
+	}
+}
