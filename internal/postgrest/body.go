@@ -126,17 +126,10 @@ func (c *columns) check(name string) error {
 		return nil
 	}
 	switch i := c.table.Column(name); {
-	case len(name) > maxName: // no name, but most likely a document that was sent as a form
-		return &Error{
-			Status: http.StatusBadRequest, Code: "PGRST204",
-			Message: "Could not find one of the columns of '" + c.table.Table + "' in the schema cache",
-			Hint:    "A body of JSON needs the header Content-Type: application/json.",
-		}
+	case len(name) > maxName:
+		return errLongColumn(c.table.Table)
 	case i < 0:
-		return &Error{
-			Status: http.StatusBadRequest, Code: "PGRST204",
-			Message: "Could not find the '" + name + "' column of '" + c.table.Table + "' in the schema cache",
-		}
+		return errColumn(c.table.Table, name)
 	case !c.table.Columns[i].Insert:
 		return &Error{
 			Status: http.StatusBadRequest, Code: "428C9", Message: `cannot insert a non-DEFAULT value into column "` + name + `"`,
@@ -173,6 +166,23 @@ func (c *columns) finish(r *row, checked bool) error {
 		return errNull(c.table.Table, c.table.doc)
 	}
 	return nil
+}
+
+// errLongColumn is of what is no name, but most likely a document that was sent as
+// a form.
+func errLongColumn(table string) error {
+	return &Error{
+		Status: http.StatusBadRequest, Code: "PGRST204",
+		Message: "Could not find one of the columns of '" + table + "' in the schema cache",
+		Hint:    "A body of JSON needs the header Content-Type: application/json.",
+	}
+}
+
+func errColumn(table, name string) error {
+	return &Error{
+		Status: http.StatusBadRequest, Code: "PGRST204",
+		Message: "Could not find the '" + name + "' column of '" + table + "' in the schema cache",
+	}
 }
 
 func errNull(table, column string) error {

@@ -7,17 +7,26 @@ import (
 	"vigil/internal/query"
 )
 
-// appendCSVHeader appends the names of the columns, raw as in PostgREST, save
-// those that would break the line.
+// appendCSVHeader appends the names of the columns.
 func appendCSVHeader(b []byte, cols []query.Column) []byte {
-	for i, c := range cols {
+	names := make([]string, len(cols))
+	for i := range cols {
+		names[i] = cols[i].Name
+	}
+	return appendNames(b, names)
+}
+
+// appendNames appends a line of names, without its end, raw as in PostgREST, save
+// those that would break the line.
+func appendNames(b []byte, names []string) []byte {
+	for i, name := range names {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if strings.ContainsAny(c.Name, ",\"\r\n") {
-			b = appendCSVCell(b, []byte(c.Name))
+		if strings.ContainsAny(name, ",\"\r\n") {
+			b = appendCSVCell(b, []byte(name))
 		} else {
-			b = append(b, c.Name...)
+			b = append(b, name...)
 		}
 	}
 	return b

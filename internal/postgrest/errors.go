@@ -22,9 +22,10 @@ type Error struct {
 	Status  int
 	Code    string // PGRSTxxx or an SQLSTATE
 	Message string
-	Details string // empty is null
-	Hint    string // empty is null
-	Allow   string // the Allow header of a 405
+	Details string      // empty is null
+	Hint    string      // empty is null
+	Allow   string      // the Allow header of a 405
+	Header  http.Header // further headers of the answer
 	Err     error
 }
 
@@ -157,6 +158,9 @@ func writeError(log *slog.Logger, w http.ResponseWriter, r *http.Request, err er
 	if e.Allow != "" {
 		hd.Set("Allow", e.Allow)
 	}
+	for name, values := range e.Header {
+		hd[name] = values
+	}
 	if e.Status == http.StatusUnauthorized {
 		hd.Set("WWW-Authenticate", auth.Challenge(err))
 	}
@@ -185,10 +189,10 @@ func errPath() *Error {
 	return &Error{Status: http.StatusNotFound, Code: "PGRST125", Message: "Invalid path specified in request URL"}
 }
 
-func errTable(name, near string) *Error {
-	e := &Error{Status: http.StatusNotFound, Code: "PGRST205", Message: "Could not find the table '" + schema + "." + name + "' in the schema cache"}
+func errTable(in, name, near string) *Error {
+	e := &Error{Status: http.StatusNotFound, Code: "PGRST205", Message: "Could not find the table '" + in + "." + name + "' in the schema cache"}
 	if near != "" {
-		e.Hint = "Perhaps you meant the table '" + schema + "." + near + "'"
+		e.Hint = "Perhaps you meant the table '" + in + "." + near + "'"
 	}
 	return e
 }

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"vigil/internal/auth"
 )
 
 // bodyKind is a form of a request's body.
@@ -208,25 +206,25 @@ func (c *csvReader) endOfLine() error {
 	return nil
 }
 
-// readBody answers POST /{table}/query, whose body is the query string that
-// would be too long for a URL: as it is (application/x-www-form-urlencoded), or
-// as {"query": "…"}.
-func (h *handler) readBody(w http.ResponseWriter, r *http.Request, p *auth.Principal, t *table, prefer preferences) error {
+// queryBody reads the body of POST /{table}/query: the query string that would be
+// too long for a URL, as it is (application/x-www-form-urlencoded), or as
+// {"query": "…"}.
+func (h *handler) queryBody(w http.ResponseWriter, r *http.Request) (rawQuery string, err error) {
 	kind, err := kindOf(r)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if r.URL.RawQuery != "" {
-		return errBody("The query belongs into the body")
+		return "", errBody("The query belongs into the body")
 	}
 	body, release, err := h.Bodies.Read(w, r)
 	if err != nil {
-		return err
+		return "", err
 	}
-	var raw string
+	defer release()
 	switch kind {
 	case bodyForm:
-		raw = string(body)
+		rawQuery = string(body)
 	case bodyJSON:
 		var in struct {
 			Query *string `json:"query"`
@@ -234,14 +232,11 @@ func (h *handler) readBody(w http.ResponseWriter, r *http.Request, p *auth.Princ
 		dec := json.NewDecoder(bytes.NewReader(body))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&in); err != nil || in.Query == nil || dec.More() {
-			release()
-			return errBody(`The body must be a JSON object such as {"query": "select=id&limit=5"}`)
+			return "", errBody(`The body must be a JSON object such as {"query": "select=id&limit=5"}`)
 		}
-		raw = *in.Query
+		rawQuery = *in.Query
 	default:
-		release()
-		return errBody("Content-Type not acceptable: " + r.Header.Get("Content-Type"))
+		return "", errBody("Content-Type not acceptable: " + r.Header.Get("Content-Type"))
 	}
-	release()
-	return h.read(w, r, p, reading{table: t, prefer: prefer, rawQuery: strings.TrimPrefix(raw, "?")})
+	return strings.TrimPrefix(rawQuery, "?"), nil
 }

@@ -12,6 +12,7 @@ import (
 	"vigil/internal/auth"
 	"vigil/internal/query"
 	"vigil/internal/store"
+	"vigil/internal/store/postgres/relation"
 	"vigil/internal/web"
 )
 
@@ -21,6 +22,8 @@ const schema = "api"
 // Config is what the face is made of.
 type Config struct {
 	Store store.Store
+	// Relations are further tables; nil is none.
+	Relations Relations
 	// Authenticate says who asks; Allow whether it may. Their errors are shown.
 	Authenticate func(*http.Request) (*auth.Principal, error)
 	Allow        func(p *auth.Principal, table string, a auth.Action) error
@@ -168,24 +171,36 @@ func parsePath(u *url.URL) (target, error) {
 
 // serveTable answers a request to /{table} or /{table}/query.
 func (h *handler) serveTable(w http.ResponseWriter, r *http.Request, p *auth.Principal, to target) error {
-	t := h.tables[to.table]
+	t, beside := h.tables[to.table], h.relation(r, to.table)
+	if t == nil && beside == nil && r.Method != http.MethodTrace && r.Method != http.MethodConnect {
+		if err := h.checkProfile(r); err != nil && h.Relations != nil {
+			return err
+		}
+	}
+	allow := ""
+	switch {
+	case beside != nil:
+		allow = relationAllow(beside)
+	case t != nil:
+		allow = t.allow
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions:
 	case http.MethodPatch, http.MethodPut, http.MethodDelete:
-		if t == nil {
-			return errTable(to.table, nearest(to.table, h.names))
+		if allow == "" {
+			return h.noTable(r, to.table)
 		}
-		return errMethod(r.Method, t.allow, "Events can be added and read; they are never changed or removed through this interface.")
+		return errMethod(r.Method, allow, unchanging)
 	default:
 		return errMethod(r.Method, "OPTIONS,GET,HEAD,POST", "")
 	}
-	if t == nil {
-		return errTable(to.table, nearest(to.table, h.names))
+	if allow == "" {
+		return h.noTable(r, to.table)
 	}
 	a := web.AccessOf(r.Context())
-	a.Table, a.Query = t.Table, r.URL.RawQuery
+	a.Table, a.Query = to.table, r.URL.RawQuery
 	if r.Method == http.MethodOptions {
-		w.Header().Set("Allow", t.allow)
+		w.Header().Set("Allow", allow)
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
@@ -196,18 +211,44 @@ func (h *handler) serveTable(w http.ResponseWriter, r *http.Request, p *auth.Pri
 	if err != nil {
 		return err
 	}
+	return h.answerTable(w, r, p, asked{to, t, beside, prefer})
+}
+
+// unchanging is why rows are neither changed nor removed.
+const unchanging = "Events can be added and read; they are never changed or removed through this interface."
+
+// asked is a request to a table: of the store, or beside it.
+type asked struct {
+	target
+	own    *table
+	beside *relation.Table // where it is not nil, it is that one
+	prefer preferences
+}
+
+// answerTable answers a request to read or to insert.
+func (h *handler) answerTable(w http.ResponseWriter, r *http.Request, p *auth.Principal, to asked) error {
+	read := func(rawQuery string, location bool) error {
+		head := r.Method == http.MethodHead
+		if to.beside != nil {
+			return h.readRelation(w, r, p, relationReading{table: to.beside, prefer: to.prefer, rawQuery: rawQuery, head: head, location: location})
+		}
+		return h.read(w, r, p, reading{table: to.own, prefer: to.prefer, rawQuery: rawQuery, head: head, location: location})
+	}
 	switch {
 	case to.filters && r.Method != http.MethodPost:
 		return errMethod(r.Method, "POST", "")
 	case to.filters:
-		return h.readBody(w, r, p, t, prefer)
+		rawQuery, err := h.queryBody(w, r)
+		if err != nil {
+			return err
+		}
+		return read(rawQuery, false)
+	case r.Method == http.MethodPost && to.beside != nil:
+		return h.insertRelation(w, r, p, to.beside, to.prefer)
 	case r.Method == http.MethodPost:
-		return h.insert(w, r, p, t, prefer)
+		return h.insert(w, r, p, to.own, to.prefer)
 	}
-	return h.read(w, r, p, reading{
-		table: t, prefer: prefer, rawQuery: r.URL.RawQuery,
-		head: r.Method == http.MethodHead, location: true,
-	})
+	return read(r.URL.RawQuery, true)
 }
 
 // profile is the header that names the schema of a request: Accept-Profile of a
@@ -221,8 +262,8 @@ func profile(r *http.Request) []string {
 
 // checkProfile refuses any schema but the configured ones.
 func (h *handler) checkProfile(r *http.Request) error {
-	if v := profile(r); len(v) > 0 && !slices.Contains(h.Schemas, v[0]) {
-		return errProfile(v[0], h.Schemas)
+	if v := profile(r); len(v) > 0 && !slices.Contains(h.schemas(), v[0]) {
+		return errProfile(v[0], h.schemas())
 	}
 	return nil
 }

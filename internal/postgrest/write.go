@@ -63,7 +63,7 @@ func (h *handler) insert(w http.ResponseWriter, r *http.Request, p *auth.Princip
 func (h *handler) prepareInsert(r *http.Request, p *auth.Principal, in *insertion) (err error) {
 	t := in.table
 	if in.prefer.resolution == "merge-duplicates" {
-		return errMethod("POST with resolution=merge-duplicates", t.allow, "Events can be added and read; they are never changed or removed through this interface.")
+		return errMethod("POST with resolution=merge-duplicates", t.allow, unchanging)
 	}
 	if t.closed && (t.ReadOnly || h.Allow(p, t.Table, auth.Insert) != nil) {
 		return errMethod(r.Method, t.allow, "'"+t.Table+"' takes no rows: it is a view, or Vigil's own.")
