@@ -30,6 +30,7 @@ var architecture = map[string]string{
 	"internal/format/convert":          ". internal/format internal/format/fhir internal/format/aidbox internal/format/logserver internal/jsonb",
 	"internal/format/fhir/balp":        ".",
 	"internal/format/fhir/gen":         "",
+	"internal/format/template":         "",
 	"internal/store":                   ". internal/query internal/ledger internal/jsonb",
 	"internal/store/storetest":         ". internal/query internal/ledger internal/store internal/jsonb",
 	"internal/store/segfile":           "",
