@@ -3,6 +3,7 @@ package fhir
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 const (
@@ -169,6 +172,7 @@ func TestOracle(t *testing.T) {
 		}
 		r4.ask(e.name, text, n)
 	}
+	r4.askBuilt(t)
 	for name, e := range editsR5 {
 		n := r5.known(parse(t, editedR5(t, e.edits), R5))
 		r5.ask("R5 "+name, AppendJSON(nil, n), n)
@@ -226,5 +230,34 @@ func (i *interview) askExamples(t *testing.T, r5 *interview) {
 	for _, path := range packOnly(t, "examples/dicom-xml-generated/*.json") {
 		n := parse(t, read(t, path), R4)
 		i.ask(filepath.Base(path), AppendJSON(nil, n), n)
+	}
+}
+
+// askBuilt asks about the AuditEvents that package balp makes: the wanted ones of
+// its tests, which are all sections but the first.
+func (i *interview) askBuilt(t *testing.T) {
+	files, err := filepath.Glob("balp/testdata/*/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no events of package balp: %v", err)
+	}
+	for _, file := range files {
+		a, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range a.Files[1:] {
+			dec := json.NewDecoder(bytes.NewReader(f.Data))
+			for at := 0; dec.More(); at++ {
+				var doc json.RawMessage
+				if err := dec.Decode(&doc); err != nil {
+					t.Fatalf("%s: %s: %v", file, f.Name, err)
+				}
+				n := parse(t, doc, R4)
+				if i.profiles == "" {
+					doc = AppendJSON(nil, i.known(n))
+				}
+				i.ask(fmt.Sprintf("balp.%s.%s.%d", filepath.Base(file), f.Name, at), doc, n)
+			}
+		}
 	}
 }

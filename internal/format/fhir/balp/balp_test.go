@@ -50,8 +50,15 @@ func fixtures(t testing.TB, folder string) []fixture {
 	return out
 }
 
+// failer is what *testing.T and *rapid.T have.
+type failer interface {
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+}
+
 // build makes the events of x, which must be valid.
-func build(t testing.TB, b *balp.Builder, x *vigil.Exchange) []*vigil.Event {
+func build(t failer, b *balp.Builder, x *vigil.Exchange) []*vigil.Event {
 	events, err := b.Events(x)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +93,7 @@ var shapes = []struct {
 }{
 	{"events.json", balp.New(balp.Config{Observer: "gw-1", Site: "ward 1"})},
 	{"per-patient.json", balp.New(balp.Config{PerPatient: true, ObserverSystem: "urn:example:gateways"})},
+	{"limited.json", balp.New(balp.Config{PerPatient: true, MaxPatients: 2, MaxReturned: 5})},
 	{"firely.json", balp.New(balp.Config{Firely: true})},
 }
 
@@ -96,6 +104,13 @@ func TestInteractions(t *testing.T) {
 		t.Errorf("%d interactions", len(all))
 	}
 	for _, f := range all {
+		t.Run(f.name, func(t *testing.T) { f.compare(t) })
+	}
+}
+
+// TestCases compares the events of what goes wrong, and of odd callers.
+func TestCases(t *testing.T) {
+	for _, f := range fixtures(t, "cases") {
 		t.Run(f.name, func(t *testing.T) { f.compare(t) })
 	}
 }
@@ -141,7 +156,7 @@ func lines(t *testing.T, events []*vigil.Event) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.WriteString("{\n")
+		b.WriteString("{\"resourceType\":\"AuditEvent\",\n")
 		for i, c := range n.Children {
 			one := &fhir.Node{Resource: n.Resource, Children: []*fhir.Node{c}}
 			line := fhir.AppendJSON(nil, one)

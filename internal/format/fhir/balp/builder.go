@@ -19,8 +19,10 @@ type Config struct {
 	// shape of Firely Server it is "Firely Server" where nothing is said.
 	Site string
 	// PerPatient makes an event for each patient of an exchange, as BALP asks of
-	// searches. Otherwise one event has all patients, and claims no profile of
-	// patients where they are several.
+	// searches; the resources of the answer are then in an event without patients,
+	// but for the patients themselves, so that no patient's event tells of others.
+	// Otherwise one event has all patients, and claims no profile of patients where
+	// they are several.
 	PerPatient bool
 	// MaxPatients bounds the events of one exchange or entry that PerPatient
 	// makes, and the patients of one event; default 1000. What is beyond is
@@ -51,7 +53,7 @@ func New(c Config) *Builder {
 	}
 	b := &Builder{Config: c}
 	b.buffers.New = func() any { return new([]byte) }
-	if c.Observer != "" && !c.Firely {
+	if !blank(c.Observer) && !c.Firely {
 		w := &writer{Builder: b}
 		w.appendSource(c.Observer)
 		b.source = string(w.b)
@@ -112,7 +114,7 @@ type account struct {
 	patients        []string // of this event
 	morePatients    int      // that no event has
 	listed          int      // how many of Returned this event lists
-	elsewhere       bool     // another event of the exchange lists them
+	apart           bool     // an event of its own lists them: this one may be shown to its patient
 }
 
 // exchange adds the events of x, which is entry number at of the whole.
@@ -126,11 +128,15 @@ func (w *writer) exchange(x *vigil.Exchange, at int) {
 		w.add(&a)
 		return
 	}
+	if len(x.Returned) > 0 || a.morePatients > 0 {
+		rest := a
+		rest.patients = nil
+		w.add(&rest)
+	}
 	for _, p := range a.patients {
 		one := a
-		one.patients = []string{p}
+		one.patients, one.apart, one.morePatients = []string{p}, len(x.Returned) > 0, 0
 		w.add(&one)
-		a.listed, a.elsewhere, a.morePatients = 0, len(x.Returned) > 0, 0
 	}
 }
 

@@ -49,8 +49,10 @@ func (w *writer) entities(a *account) {
 	w.sep()
 	w.request(a)
 	for _, r := range a.Returned[:a.listed] {
-		w.b = append(w.b, ',')
-		w.returned(r)
+		if !a.apart || isOf(r, a.patients[0]) {
+			w.b = append(w.b, ',')
+			w.returned(r)
+		}
 	}
 }
 
@@ -211,8 +213,13 @@ func (w *writer) sums(a *account) {
 		w.number("entries", int64(n))
 		w.number("failed", int64(failed))
 	}
-	if a.elsewhere {
-		w.detail("returned", "listed in the first event of this request")
+	w.leftOut(a)
+}
+
+// leftOut appends how much of the answer the event does not list.
+func (w *writer) leftOut(a *account) {
+	if a.apart {
+		w.detail("returned", "listed in the event of this request that has no patient")
 	} else if left := len(a.Returned) - a.listed; left > 0 {
 		w.number("returned-left-out", int64(left))
 	}

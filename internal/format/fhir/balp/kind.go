@@ -91,7 +91,11 @@ func loginSubtype(x *vigil.Exchange) string {
 	}
 	path := strings.TrimRight(x.Path, "/")
 	switch strings.ToLower(path[strings.LastIndexByte(path, '/')+1:]) {
-	case "token", "login", "signin", "authorize":
+	case "token", "login", "signin":
+		if x.Method == http.MethodPost {
+			return "110122"
+		}
+	case "authorize":
 		return "110122"
 	case "logout", "signout", "revoke", "end_session":
 		return "110123"

@@ -95,6 +95,12 @@ func split(ref string) (typ, id, version string) {
 	return typ, id, version
 }
 
+// isOf reports whether ref is to a version of what whole refers to, or the same.
+func isOf(ref, whole string) bool {
+	rest, ok := strings.CutPrefix(ref, whole)
+	return ok && (rest == "" || strings.HasPrefix(rest, "/_history/"))
+}
+
 // isURL reports whether s is an absolute URL of http without odd characters.
 func isURL(s string) bool {
 	rest, ok := strings.CutPrefix(s, "https://")

@@ -97,15 +97,8 @@ func (w *writer) base64(s string) {
 // instant appends a FHIR instant of microseconds. Years that FHIR cannot write
 // become the nearest it can.
 func (w *writer) instant(t time.Time) {
-	t = t.UTC()
-	switch y := t.Year(); {
-	case y < 1:
-		t = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
-	case y > 9999:
-		t = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
-	}
 	w.b = append(w.b, '"')
-	w.b = t.AppendFormat(w.b, "2006-01-02T15:04:05.000000Z07:00")
+	w.b = clampYear(t).AppendFormat(w.b, "2006-01-02T15:04:05.000000Z07:00")
 	w.b = append(w.b, '"')
 }
 
@@ -113,3 +106,15 @@ func (w *writer) instant(t time.Time) {
 func end(start time.Time, d time.Duration) time.Time { return start.Add(max(d, 0)) }
 
 func (w *writer) int(n int64) { w.b = strconv.AppendInt(w.b, n, 10) }
+
+// clampYear is t in UTC and in the years that FHIR can write.
+func clampYear(t time.Time) time.Time {
+	t = t.UTC()
+	switch y := t.Year(); {
+	case y < 1:
+		return time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	case y > 9999:
+		return time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	}
+	return t
+}
