@@ -1,0 +1,38 @@
+package remote
+
+import (
+	"time"
+
+	"vigil"
+	"vigil/internal/jsonb"
+)
+
+// timeKeys are the members of a line in which its time stands, the first one
+// that is there counts.
+var timeKeys = []string{"@timestamp", "ts", "@t", "timestamp"}
+
+// EventTime is the time that a line says it is of (in its member @timestamp, ts,
+// @t or timestamp, as ISO 8601), else when the event was received.
+func EventTime(e *vigil.Event, line []byte) time.Time {
+	if t := LineTime(line); !t.IsZero() {
+		return t
+	}
+	return e.Received
+}
+
+// LineTime is the time that a line says it is of; zero where it says none.
+func LineTime(line []byte) time.Time {
+	if len(line) == 0 || line[0] != '{' {
+		return time.Time{}
+	}
+	for _, key := range timeKeys {
+		v, ok := jsonb.Get(line, key)
+		if !ok || len(v) < 2 || v[0] != '"' {
+			continue
+		}
+		if t, err := time.Parse(time.RFC3339Nano, string(v[1:len(v)-1])); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
