@@ -40,6 +40,9 @@ func (s *serving) handler() (http.Handler, error) {
 		},
 	})
 	return server.Handler(server.Config{
+		Routes: []server.Route{
+			{Path: "/fhir/", Handler: s.fhir(gate, edge.BaseURL)},
+		},
 		API: api, Log: web.Handle(log.Serve, postgrest.ErrorWriter(s.log)),
 		Edge: edge, Stall: s.limits().Stall, Trace: s.cfg.TraceHeader, Recorder: s.recorder, Metrics: s.tel.Registry, Logger: s.log,
 	}), nil

@@ -1,0 +1,277 @@
+package fhirapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"vigil"
+	"vigil/internal/auth"
+	"vigil/internal/format/fhir"
+	"vigil/internal/store"
+)
+
+// bundle answers a Bundle that is posted.
+func (a *API) bundle(c *call) (*answer, error) {
+	c.guessForm()
+	if len(c.body) == 0 {
+		return nil, fail(http.StatusBadRequest, "structure", "the body is empty")
+	}
+	c.access().Write = true
+	b, err := a.readBundle(c)
+	if err != nil {
+		return nil, err
+	}
+	switch b.kind {
+	case "batch":
+		return a.batch(c, b)
+	case "transaction":
+		return a.transaction(c, b)
+	case "collection":
+		return a.collection(c, b)
+	}
+	return nil, fail(http.StatusBadRequest, "value", "Bundle.type must be batch, transaction or collection")
+}
+
+// batch does what each entry asks for. What one of them lacks is its own failure;
+// only where nothing can be stored at all does the whole fail, so that the sender
+// comes again. All that is added is added in one commit.
+func (a *API) batch(c *call, b *bundle) (*answer, error) {
+	creates := b.sort(c)
+	a.reader(c).judge(creates)
+	if err := a.add(c, creates, true); err != nil {
+		return nil, err
+	}
+	a.others(c, b)
+	return b.answer(c, "batch-response"), nil
+}
+
+// transaction does all that the entries ask for, or nothing.
+func (a *API) transaction(c *call, b *bundle) (*answer, error) {
+	creates := b.sort(c)
+	a.reader(c).judge(creates)
+	if err := b.failure(); err != nil {
+		return nil, err
+	}
+	if err := a.add(c, creates, false); err != nil {
+		return nil, err
+	}
+	if err := b.failure(); err != nil {
+		return nil, err // a condition that more than one resource meets
+	}
+	a.others(c, b)
+	return b.answer(c, "transaction-response"), nil
+}
+
+// failure returns why a transaction cannot be, with all that its entries lack.
+func (b *bundle) failure() error {
+	const most = 100 // issues that are told
+	var out *Error
+	for i, e := range b.entries {
+		if e.err == nil {
+			continue
+		}
+		err := located(e.err, i)
+		if out == nil {
+			out = err
+			continue
+		}
+		if out.Issues = append(out.Issues, err.Issues...); len(out.Issues) > most {
+			break
+		}
+	}
+	if out == nil {
+		return nil
+	}
+	return out
+}
+
+// sort finds out what each entry asks for, and returns those that add.
+func (b *bundle) sort(c *call) []*entry {
+	var creates []*entry
+	for _, e := range b.entries {
+		switch {
+		case e.err != nil:
+		case !e.asked:
+			e.err = fail(http.StatusBadRequest, "required", "the entry has no request: Bundles of this type need one in each entry")
+		default:
+			e.err = e.plan(c)
+			if e.err == nil && e.method == http.MethodPost {
+				creates = append(creates, e)
+			}
+		}
+	}
+	return creates
+}
+
+// plan checks the request of an entry.
+func (e *entry) plan(c *call) error {
+	if e.method == http.MethodPost && e.url == auditEvent { // nearly every one
+		return nil
+	}
+	x, err := c.entryCall(e.method, e.url, e.header)
+	if err != nil {
+		return err
+	}
+	if e.method == http.MethodPost && x.kind != atCreate {
+		return fail(http.StatusBadRequest, "not-supported", "an entry may POST to "+auditEvent+" only")
+	}
+	return nil
+}
+
+// add stores what the entries add, in one commit. Part says that entries whose
+// condition fails leave the others alone.
+func (a *API) add(c *call, creates []*entry, part bool) error {
+	if len(creates) == 0 {
+		return nil
+	}
+	if err := a.Allow(c.principal, vigil.TableAuditEvents, auth.Insert); err != nil {
+		return err
+	}
+	for _, e := range creates {
+		if e.err == nil && e.header.Get("If-None-Exist") != "" {
+			a.conditional.Lock()
+			defer a.conditional.Unlock()
+			if err := a.conditions(c, creates); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	key, err := idempotency(c)
+	if err != nil {
+		return err
+	}
+	batch := &store.Batch{Key: key}
+	var added []*entry
+	for _, e := range creates {
+		switch {
+		case e.err != nil && !part:
+			return nil // told by the caller
+		case e.err == nil && e.answer == nil:
+			batch.Events, added = append(batch.Events, e.taken.event), append(added, e)
+		}
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	receipt, err := a.Store.Append(c.ctx, batch)
+	if err != nil {
+		return err
+	}
+	if receipt.Replayed {
+		events, err := a.entriesFrom(c.ctx, receipt)
+		if err != nil || len(events) != len(added) {
+			return fail(http.StatusConflict, "conflict", "a request with this Idempotency-Key was taken before, and other resources of it")
+		}
+		for i, e := range added {
+			e.taken.event = events[i]
+		}
+	} else {
+		c.access().Rows += int64(len(added))
+	}
+	for _, e := range added {
+		e.answer = c.created(e.taken)
+		if c.prefer.ret == "representation" && e.answer.body == nil {
+			if e.shown, err = a.show(e.taken.event, c.out.version); err != nil {
+				a.Log.WarnContext(c.ctx, "a stored resource could not be shown", "uid", e.taken.event.UID.String(), "err", err)
+			}
+		}
+	}
+	return nil
+}
+
+// conditions searches for what entries are to be added only if it is not there.
+func (a *API) conditions(c *call, creates []*entry) error {
+	for _, e := range creates {
+		condition := e.header.Get("If-None-Exist")
+		if e.err != nil || condition == "" {
+			continue
+		}
+		values, err := parseCondition(condition)
+		if err != nil {
+			e.err = err
+			continue
+		}
+		found, err := a.matches(c, values, 2)
+		switch {
+		case err != nil && !isFinal(err):
+			return err
+		case err != nil:
+			e.err = err
+		case len(found) == 1:
+			e.answer = described(http.StatusOK, found[0])
+			e.answer.location = c.versionURL(found[0])
+		case len(found) > 1:
+			e.err = errMultiple()
+		}
+	}
+	return nil
+}
+
+// others answers the entries that read.
+func (a *API) others(c *call, b *bundle) {
+	for _, e := range b.entries {
+		if e.err != nil || e.answer != nil || e.method == http.MethodPost {
+			continue
+		}
+		x, err := c.entryCall(e.method, e.url, e.header)
+		if err == nil {
+			e.answer, err = a.do(x)
+		}
+		if e.err = err; err == nil && e.method != http.MethodHead {
+			e.shown = e.answer.body
+		}
+	}
+}
+
+// answer makes the answer to the Bundle, an entry for each of its entries.
+func (b *bundle) answer(c *call, kind string) *answer {
+	out := &fhir.Node{Resource: "Bundle", Children: make([]*fhir.Node, 0, len(b.entries)+1)}
+	out.Add(fhir.NewString("type", kind))
+	for i, e := range b.entries {
+		out.Add(e.response(c, i))
+	}
+	return &answer{status: http.StatusOK, body: out}
+}
+
+// response makes the entry of an answer.
+func (e *entry) response(c *call, i int) *fhir.Node {
+	n := fhir.NewObject("entry").Listed()
+	response := fhir.NewObject("response")
+	if e.err != nil {
+		err := located(e.err, i)
+		return n.Add(response.Add(status(err.Status), named("outcome", outcome(err.Issues))))
+	}
+	ans := e.answer
+	if e.shown != nil {
+		n.Add(named("resource", e.shown))
+	}
+	response.Add(status(ans.status))
+	if ans.location != "" {
+		response.Add(fhir.NewString("location", ans.location))
+	}
+	if tag := ans.header.Get("ETag"); tag != "" {
+		response.Add(fhir.NewString("etag", tag))
+	}
+	if ans.event != nil {
+		response.Add(fhir.NewString("lastModified", instant(ans.event.Received)))
+	}
+	switch {
+	case e.method == http.MethodPost && ans.body != nil:
+		response.Add(named("outcome", ans.body))
+	case e.taken != nil && len(e.taken.issues) > 0:
+		response.Add(named("outcome", outcome(e.taken.issues)))
+	}
+	return n.Add(response)
+}
+
+// named gives a resource the name of the element that it is put into.
+func named(name string, n *fhir.Node) *fhir.Node {
+	n.Name = name
+	return n
+}
+
+// status returns the element that says how an entry ended.
+func status(code int) *fhir.Node {
+	return fhir.NewString("status", strconv.Itoa(code)+" "+http.StatusText(code))
+}
