@@ -27,7 +27,8 @@ const secret = "a-secret-for-tests-only-0123456789"
 // process is a vigil serve of its own, which can be killed.
 type process struct {
 	t     testing.TB
-	dir   string // the store
+	dir   string // the store, or the state directory of a database
+	store string // address of a database; empty: the store is dir
 	addr  string
 	admin string
 	args  []string // before the command: strace and its options
@@ -76,7 +77,13 @@ func freeAddr(t testing.TB) string {
 // start starts the process without waiting for it.
 func (p *process) start() {
 	p.t.Helper()
-	args := append(p.args, os.Args[0], "serve", "--store", "dir:"+p.dir, "--listen", p.addr, "--admin", p.admin)
+	args := append(p.args, os.Args[0], "serve", "--listen", p.addr, "--admin", p.admin)
+	if p.store == "" {
+		args = append(args, "--store", "dir:"+p.dir)
+	} else {
+		args = append(args, "--state-dir", p.dir)
+		p.env = append(p.env, "VIGIL_STORE="+p.store)
+	}
 	args = append(args, p.flags...)
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Env = append(os.Environ(), "AS_VIGIL=1", "PGRST_JWT_SECRET="+secret)

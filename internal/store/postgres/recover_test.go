@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -89,4 +90,48 @@ func TestRecover(t *testing.T) {
 		break
 	}
 	storetest.CheckRoot(t, s)
+}
+
+// TestNoGuard takes the guard of a store away: it is read-only then, but for
+// what signs nothing.
+func TestNoGuard(t *testing.T) {
+	o := postgres.Options{URL: migrated(t), Guard: t.TempDir()}
+	openIt := func(o postgres.Options) (err error) {
+		t.Helper()
+		s, err := postgres.Open(t.Context(), o, storetest.Config(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if cerr := s.Close(); cerr != nil {
+				t.Error(cerr)
+			}
+		}()
+		if err = s.Err(); err == nil {
+			err = s.Write(t.Context(), numbered(vigil.TableEvents, 0, 3))
+		}
+		return err
+	}
+	unsigned := o
+	unsigned.Guard, unsigned.Unsigned = t.TempDir(), true
+	for name, o := range map[string]postgres.Options{"unsigned, before": unsigned, "first": o, "second": o} {
+		if err := openIt(o); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := openIt(unsigned); err != nil {
+		t.Errorf("unsigned, after: %v", err)
+	}
+	lost := o
+	lost.Guard = t.TempDir()
+	err := openIt(lost)
+	if _, ok := errors.AsType[*ledger.NoGuardError](err); !ok || vigil.KindOf(err) != vigil.Unavailable {
+		t.Errorf("without its guard: %v", err)
+	}
+	if epoch, err := postgres.Recover(t.Context(), lost, storetest.Config(nil), "lost"); err != nil || epoch != 2 {
+		t.Errorf("recover: %d, %v", epoch, err)
+	}
+	if err := openIt(lost); err != nil {
+		t.Errorf("recovered: %v", err)
+	}
 }
