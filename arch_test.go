@@ -31,6 +31,7 @@ var architecture = map[string]string{
 	"internal/format/fhir/balp":        ".",
 	"internal/format/fhir/gen":         "",
 	"internal/format/template":         "",
+	"internal/format/oracle":           ".",
 	"internal/store":                   ". internal/query internal/ledger internal/jsonb",
 	"internal/store/storetest":         ". internal/query internal/ledger internal/store internal/jsonb",
 	"internal/store/segfile":           "",
