@@ -22,14 +22,14 @@ type Config struct {
 	// searches; the resources of the answer are then in an event without patients,
 	// but for the patients themselves, so that no patient's event tells of others.
 	// Otherwise one event has all patients, and claims no profile of patients where
-	// they are several.
+	// they are several. Bundles, and Firely's shape, have all patients in one.
 	PerPatient bool
-	// MaxPatients bounds the events of one exchange or entry that PerPatient
-	// makes, and the patients of one event; default 1000. What is beyond is
-	// counted in the event.
+	// MaxPatients bounds the patients of one event, and the events that PerPatient
+	// makes of one exchange or entry; default 1000. Further patients are together
+	// in further events.
 	MaxPatients int
 	// MaxReturned bounds the resources of the answer that an event lists; default
-	// 1000, negative none. What is beyond is counted in the event.
+	// 1000, negative none. How many more there are is in the event.
 	MaxReturned int
 	// Firely shapes events as Firely Server does, which claim FHIR's AuditEvent
 	// and, with a verified token, BALP's OAUTHaccessTokenUse.Minimal.
@@ -112,42 +112,57 @@ type account struct {
 	action          byte
 	profile         string   // of BALP; empty: none
 	patients        []string // of this event
-	morePatients    int      // that no event has
 	listed          int      // how many of Returned this event lists
-	apart           bool     // an event of its own lists them: this one may be shown to its patient
+	listedIn        string   // the event that lists them, where it is another
 }
 
 // exchange adds the events of x, which is entry number at of the whole.
 func (w *writer) exchange(x *vigil.Exchange, at int) {
-	a := account{Exchange: x, entry: at, patients: x.Patients, listed: min(len(x.Returned), max(w.MaxReturned, 0))}
+	a := account{Exchange: x, entry: at, listed: min(len(x.Returned), max(w.MaxReturned, 0))}
 	a.judge(w.whole)
-	if over := len(x.Patients) - w.MaxPatients; over > 0 {
-		a.patients, a.morePatients = x.Patients[:w.MaxPatients], over
-	}
-	if !w.PerPatient || len(a.patients) < 2 || len(x.Entries) > 0 || w.Firely {
-		w.add(&a)
+	if !w.PerPatient || len(x.Patients) < 2 || len(x.Entries) > 0 || w.Firely {
+		w.together(a, x.Patients)
 		return
 	}
-	if len(x.Returned) > 0 || a.morePatients > 0 {
-		rest := a
-		rest.patients = nil
-		w.add(&rest)
+	if len(x.Returned) > 0 {
+		w.add(a)
+		a.listedIn = "the event of this request that has no patient"
 	}
-	for _, p := range a.patients {
-		one := a
-		one.patients, one.apart, one.morePatients = []string{p}, len(x.Returned) > 0, 0
-		w.add(&one)
+	alone := x.Patients[:min(len(x.Patients), w.MaxPatients)]
+	for i := range alone {
+		a.patients = alone[i : i+1 : i+1]
+		w.add(a)
+	}
+	if rest := x.Patients[len(alone):]; len(rest) > 0 {
+		a.listed = 0
+		w.together(a, rest)
+	}
+}
+
+// together adds an event of all patients, or several where they are many. The
+// first has the resources of the answer.
+func (w *writer) together(a account, patients []string) {
+	for {
+		a.patients = patients[:min(len(patients), w.MaxPatients)]
+		w.add(a)
+		if patients = patients[len(a.patients):]; len(patients) == 0 {
+			return
+		}
+		a.listed = 0
+		if len(a.Returned) > 0 && a.listedIn == "" {
+			a.listedIn = "the first event of this request"
+		}
 	}
 }
 
 // add writes the event of a.
-func (w *writer) add(a *account) {
+func (w *writer) add(a account) {
 	a.claim()
 	w.b = w.b[:0]
 	if w.Firely {
-		w.firely(a)
+		w.firely(&a)
 	} else {
-		w.event(a)
+		w.event(&a)
 	}
 	w.events = append(w.events, &vigil.Event{
 		Table: vigil.TableAuditEvents, Format: vigil.FormatFHIRR4,

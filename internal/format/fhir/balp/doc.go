@@ -12,7 +12,9 @@
 // and searching are about success. What failed, was denied, undone or only
 // accepted, histories, operations, bundles and whatever is no FHIR have the same
 // agents and entities but claim FHIR's AuditEvent alone. The patterns of OAuth
-// tokens are claimed beside it where the gateway has verified the token.
+// tokens, Minimal and Comprehensive, are claimed beside it where the gateway has
+// verified the token and the server did not refuse it; Opaque never is, because
+// it asks for a part of the token.
 //
 // Every event is valid FHIR R4, whatever the caller had in its strings: control
 // characters and bytes that are no UTF-8 become U+FFFD, and what is no reference

@@ -49,7 +49,7 @@ func (w *writer) entities(a *account) {
 	w.sep()
 	w.request(a)
 	for _, r := range a.Returned[:a.listed] {
-		if !a.apart || isOf(r, a.patients[0]) {
+		if a.listedIn == "" || isOf(r, a.patients[0]) {
 			w.b = append(w.b, ',')
 			w.returned(r)
 		}
@@ -218,13 +218,10 @@ func (w *writer) sums(a *account) {
 
 // leftOut appends how much of the answer the event does not list.
 func (w *writer) leftOut(a *account) {
-	if a.apart {
-		w.detail("returned", "listed in the event of this request that has no patient")
+	if a.listedIn != "" {
+		w.detail("returned", "listed in "+a.listedIn)
 	} else if left := len(a.Returned) - a.listed; left > 0 {
 		w.number("returned-left-out", int64(left))
-	}
-	if a.morePatients > 0 {
-		w.number("patients-left-out", int64(a.morePatients))
 	}
 }
 
