@@ -24,6 +24,9 @@ type cli struct {
 	Recover recoverCmd `cmd:"" help:"Let a store that was put back to an older state take events again, in a new epoch."`
 	Migrate migrateCmd `cmd:"" help:"Make a PostgreSQL database ready for this version, or upgrade it."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
+	Gateway gatewayCmd `cmd:"" help:"Stand before a FHIR server and record every request to it."`
+	Spool   spoolCmd   `cmd:"" help:"Look into a gateway's spool."`
+	HMAC    hmacCmd    `cmd:"" name:"hmac" help:"Print the pseudonym that stands for a value in a gateway's records."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`

@@ -54,3 +54,12 @@ func storeName(cfg *config.Config) string {
 	}
 	return config.Redact(cfg.Store)
 }
+
+// spoolDir returns the directory of the spools of gateways, each in one of its
+// own below it.
+func spoolDir(cfg *config.Config) string {
+	if dir := stateDir(cfg); dir != "" {
+		return filepath.Clean(dir) + ".spool"
+	}
+	return "vigil-spool"
+}

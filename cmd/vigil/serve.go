@@ -56,10 +56,15 @@ func (c *serveCmd) Run(ctx context.Context, std *stdio) error {
 		tel.Log.Warn(w)
 	}
 	s := &serving{cfg: cfg, given: c.settings, log: tel.Log, tel: tel, std: std, fatal: make(chan error, 1)}
+	return s.openAndRun(ctx)
+}
+
+// openAndRun serves until ctx ends.
+func (s *serving) openAndRun(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	err = errors.Join(s.run(ctx), s.store.Close())
+	err := errors.Join(s.run(ctx), s.store.Close())
 	if err == nil {
 		s.log.Info("stopped; everything that was acknowledged is stored")
 	}
@@ -85,6 +90,7 @@ type serving struct {
 	local     net.Listener // the unix socket; nil for a store in memory
 	listener  net.Listener
 	admin     net.Listener // nil for none
+	gateways  *gateways
 }
 
 // open makes the parts, in the order of what needs what.
@@ -133,6 +139,9 @@ func (s *serving) open(ctx context.Context) (err error) {
 	if err := s.openLog(); err != nil {
 		return err
 	}
+	if err := s.gateways.open(intoStore(s.store), s.auth); err != nil {
+		return err
+	}
 	s.listenLocal()
 	return nil
 }
@@ -159,11 +168,21 @@ func (s *serving) listen() (err error) {
 			return errors.Join(fmt.Errorf("%w: give another address of health and metrics by --admin, or off", err), s.listener.Close())
 		}
 	}
-	return nil
+	s.gateways, err = listenGateways(gatewaysConfig{
+		List: s.cfg.Gateways, Proxies: s.cfg, Dir: spoolDir(s.cfg), Log: s.log, Metrics: s.tel.Registry,
+	})
+	if err != nil {
+		err = errors.Join(err, s.listener.Close())
+		if s.admin != nil {
+			err = errors.Join(err, s.admin.Close())
+		}
+	}
+	return err
 }
 
 // unlisten closes the listeners of a server that does not come to serve.
 func (s *serving) unlisten() {
+	_ = s.gateways.unlisten()
 	_ = s.listener.Close()
 	if s.admin != nil {
 		_ = s.admin.Close()
@@ -226,12 +245,13 @@ func (s *serving) serve(ctx context.Context, h http.Handler) error {
 	if s.local != nil {
 		g.Go(func() error { return api(nil).Serve(ctx, s.local) })
 	}
+	g.Go(func() error { return s.gateways.serve(ctx) })
 	if s.admin != nil {
 		checks := []telemetry.Check{{Name: "store", Check: s.store.Err}}
 		if seg, ok := s.store.(*segment.Store); ok {
 			checks = append(checks, telemetry.Check{Name: "files", Check: seg.Damage})
 		}
-		admin := s.tel.Handler(checks...)
+		admin := s.tel.Handler(append(checks, s.gateways.checks()...)...)
 		g.Go(func() error {
 			return web.NewServer(web.ServerConfig{Handler: admin, Grace: time.Second, Log: s.log}).Serve(ctx, s.admin)
 		})

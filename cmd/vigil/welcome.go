@@ -31,6 +31,11 @@ func (s *serving) welcome() {
 	} else {
 		fmt.Fprintln(out, "events:  in memory only: they are gone when this process ends")
 	}
+	for _, f := range s.gateways.list {
+		for _, u := range f.upstreams {
+			fmt.Fprintf(out, "gateway: %s stands before %s\n", reachable(f.listener.Addr().String()), u.url)
+		}
+	}
 	fmt.Fprintf(out, "secret:  %s\n", s.secretAt)
 	fmt.Fprintf(out, "log key: %s (note it elsewhere: vigil verify --key takes it)\n", s.signer.Verifier())
 	s.log.Info("vigil serves", "url", url, "store", config.Redact(s.cfg.Store), "log_key", s.signer.Verifier(), "version", version())

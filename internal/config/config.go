@@ -32,6 +32,8 @@ type Config struct {
 	Tables []Table
 	Roles  Roles
 
+	Gateways []Gateway
+
 	Limits       Limits
 	MaxRows      int64    // rows of one answer; 0 is no limit
 	Aggregates   bool     // count(), sum() and others may be asked for

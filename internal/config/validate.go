@@ -72,6 +72,9 @@ func (c *Config) Validate() error {
 	if len(c.Schemas) == 0 {
 		add("schemas", "want at least one name")
 	}
+	if err := c.checkGateways(); err != nil {
+		add("gateways", "%w", err)
+	}
 	errs = append(errs, c.checkTables()...)
 	return errors.Join(errs...)
 }

@@ -119,6 +119,7 @@ type volume struct {
 // Status says how a spool is doing.
 type Status struct {
 	Waiting   int64     // bytes on disk that are not taken yet
+	Records   int       // that wait; only [Inspect] counts them
 	Begun     int       // records that have not ended
 	Volumes   int       // journals on disk
 	Batches   int64     // taken by the Writer since the start
@@ -201,11 +202,26 @@ func (s *Spool) Err() error {
 	return nil
 }
 
+// Full says why nothing more can be taken now: the spool is closed or broken, its
+// bound is reached, or the disk is full. Nil while records are taken.
+func (s *Spool) Full() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.bytes >= s.c.MaxBytes, s.noSpace:
+		return errRoom
+	}
+	return nil
+}
+
 // Status returns how the spool is doing.
 func (s *Spool) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats
+	st.Records = 0 // of the start only
 	st.Waiting, st.Begun, st.Volumes = s.bytes, len(s.begun), 1+len(s.old)
 	st.FailingAt, st.Err = s.failing, s.sendErr
 	return st

@@ -84,7 +84,7 @@ func Inspect(dir string) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("inspect spool: %w", err)
 	}
-	return Status{Waiting: s.bytes, Begun: len(s.begun), Volumes: len(s.old)}, nil
+	return Status{Waiting: s.bytes, Records: s.stats.Records, Begun: len(s.begun), Volumes: len(s.old)}, nil
 }
 
 // reserveSize is what is kept on the disk for the moment in which it is full:
@@ -177,6 +177,7 @@ func (s *Spool) survey() error {
 	for _, z := range sizes {
 		if s.last = max(s.last, z.number); z.number > sent {
 			s.bytes += z.bytes
+			s.stats.Records++
 		}
 	}
 	return nil
