@@ -38,13 +38,14 @@ const (
 	Aidbox                        // a line of Aidbox's log
 	FHIRR4                        // an AuditEvent of FHIR R4
 	FHIRR5                        // an AuditEvent of FHIR R5
+	FHIRR3                        // an AuditEvent of FHIR R3, which comes as R4
 	Exchanges                     // an [Exchange]
 	NumVocabularies
 )
 
 // String returns the name of v in the documentation.
 func (v Vocabulary) String() string {
-	names := [NumVocabularies]string{"logserver", "Keycloak event", "Keycloak log", "Aidbox", "FHIR R4", "FHIR R5", "exchange"}
+	names := [NumVocabularies]string{"logserver", "Keycloak event", "Keycloak log", "Aidbox", "FHIR R4", "FHIR R5", "FHIR R3", "exchange"}
 	if v >= NumVocabularies {
 		return "unknown"
 	}

@@ -39,6 +39,9 @@ var (
 	agentAltID        = extended("agent[].extension[]", "valueString", AsText, fromR4+"agent.altId")
 	entityName        = extended("entity[].extension[]", "valueString", AsText, fromR4+"entity.name")
 
+	observerExtension = extended("source.extension[]", "valueReference.display", AsText, fromR4+"source.observer")
+	applicationOfR3   = Where{At: "agent[]", Has: "role[].coding[].code", Is: "110150"}
+
 	// otherID is what BALP calls a user's further identifiers.
 	otherID = extended("agent[].extension[]", "valueIdentifier.value", AsText, "https://profiles.ihe.net/ITI/BALP/StructureDefinition/ihe-otherId")
 )

@@ -48,7 +48,7 @@ func (m *mapping) Facts(format vigil.Format, doc []byte) vigil.Facts {
 	if jsonb.Kind(doc) != '{' {
 		return vigil.Facts{}
 	}
-	v, known := vocabulary(format, doc)
+	v, known := VocabularyOf(format, doc)
 	if !known {
 		return vigil.Facts{}
 	}
@@ -68,15 +68,18 @@ func (m *mapping) Facts(format vigil.Format, doc []byte) vigil.Facts {
 	return f
 }
 
-// vocabulary returns the vocabulary of a document. A format that is posted by
-// applications holds several.
-func vocabulary(format vigil.Format, doc []byte) (vigil.Vocabulary, bool) {
+// VocabularyOf returns the vocabulary of a document, which is a JSON object, and
+// whether there is one. A format that is posted by applications holds several.
+func VocabularyOf(format vigil.Format, doc []byte) (vigil.Vocabulary, bool) {
 	switch format {
 	case vigil.FormatLogserver:
 		return posted(doc), true
 	case vigil.FormatSystem:
 		return vigil.Logserver, true
 	case vigil.FormatFHIRR4:
+		if v := fhirVersion(doc); v == vigil.FHIRR3 {
+			return v, true
+		}
 		return vigil.FHIRR4, true
 	case vigil.FormatFHIRR5:
 		return vigil.FHIRR5, true
@@ -111,16 +114,27 @@ func isAuditEvent(doc []byte) bool {
 	return ok && string(t) == `"AuditEvent"`
 }
 
-// fhirVersion tells R4 and R5 AuditEvents apart: R4 requires type, R5 has code
-// and category in its place.
+// fhirVersion tells AuditEvents of the versions apart: R4 requires type, R5 has
+// code and category in its place, and R3's source has an identifier of its own
+// where later versions have an observer.
 func fhirVersion(doc []byte) vigil.Vocabulary {
-	if _, ok := jsonb.Get(doc, "type"); ok {
-		return vigil.FHIRR4
-	}
-	for _, key := range [...]string{"code", "category"} {
-		if _, ok := jsonb.Get(doc, key); ok {
-			return vigil.FHIRR5
+	var kind, code, identifier, observer bool
+	for key, val := range jsonb.Members(doc) {
+		switch key {
+		case "type":
+			kind = true
+		case "code", "category":
+			code = true
+		case "source":
+			_, identifier = jsonb.Get(val, "identifier")
+			_, observer = jsonb.Get(val, "observer")
 		}
+	}
+	switch {
+	case code && !kind:
+		return vigil.FHIRR5
+	case identifier && !observer:
+		return vigil.FHIRR3
 	}
 	return vigil.FHIRR4
 }

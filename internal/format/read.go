@@ -34,9 +34,7 @@ func (c *collector) read(u *use, val []byte) {
 	case vigil.AsKnownAction:
 		c.add(u, action(text, false))
 	case vigil.AsSession:
-		if a := action(text, false); a == "login" || a == "logout" {
-			c.add(u, a)
-		}
+		c.add(u, Session(string(text)))
 	case vigil.AsOutcome:
 		c.add(u, outcome(text))
 	case vigil.AsAddresses:
@@ -105,7 +103,7 @@ func (c *collector) reference(as vigil.Reading, val []byte) string {
 			ref, name = c.patientObject(val)
 		}
 	} else {
-		ref = normalize(string(c.text(val)))
+		ref = Reference(string(c.text(val)))
 	}
 	switch patient := strings.HasPrefix(ref, "Patient/"); {
 	case as == vigil.AsPatientName && ref == "":
@@ -143,7 +141,7 @@ func (c *collector) objectReference(val []byte) string {
 		}
 	}
 	if ref := string(c.text(reference)); ref != "" {
-		return normalize(ref)
+		return Reference(ref)
 	}
 	for _, named := range [...][2][]byte{{kind, id}, {kind, underscoreID}, {logKind, logID}, {exchangeKind, exchangeKey}} {
 		if named[0] == nil || named[1] == nil {
@@ -151,7 +149,7 @@ func (c *collector) objectReference(val []byte) string {
 		}
 		kind := string(c.text(named[0]))
 		if id := string(c.text(named[1])); id != "" && kind != "" && kind != "AuditEvent" {
-			return normalize(kind + "/" + id)
+			return Reference(kind + "/" + id)
 		}
 	}
 	return ""
@@ -162,7 +160,7 @@ func (c *collector) objectReference(val []byte) string {
 func (c *collector) patientObject(val []byte) (ref, name string) {
 	for _, key := range [...]string{"subject.id", "id"} {
 		if id, ok := c.member(val, key); ok {
-			if ref = normalize(id); !strings.Contains(ref, "/") {
+			if ref = Reference(id); !strings.Contains(ref, "/") {
 				ref = "Patient/" + ref
 			}
 			return ref, ""
@@ -186,16 +184,16 @@ func (c *collector) member(val []byte, key string) (string, bool) {
 	return string(text), len(text) > 0
 }
 
-// normalize returns Type/id of a reference that has both, whatever server or
+// Reference returns Type/id of a reference that has both, whatever server or
 // version it also names, so that a search finds all of them. Other text, a URN or
 // an identifier, is returned as it is.
-func normalize(ref string) string {
+func Reference(ref string) string {
 	s := ref
 	if i := strings.Index(s, "/_history/"); i > 0 {
 		s = s[:i]
 	}
 	slash := strings.LastIndexByte(s, '/')
-	if slash < 0 || !isID(s[slash+1:]) {
+	if slash < 0 || !IsID(s[slash+1:]) {
 		return ref
 	}
 	kind := s[strings.LastIndexByte(s[:slash], '/')+1 : slash]
@@ -221,8 +219,8 @@ func isType(s string) bool {
 	return true
 }
 
-// isID reports whether s can be the id of a resource.
-func isID(s string) bool {
+// IsID reports whether s can be the id of a resource.
+func IsID(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false
 	}

@@ -86,6 +86,15 @@ func action(text []byte, others bool) string {
 	return ""
 }
 
+// Session returns login or logout where a word stands for one of them, else
+// nothing.
+func Session(word string) string {
+	if a := action([]byte(word), false); a == "login" || a == "logout" {
+		return a
+	}
+	return ""
+}
+
 // outcomes are the words for FHIR R4's outcome codes, which R5 spells as issue
 // severities.
 var outcomes = map[string]string{

@@ -12,6 +12,7 @@ package convert
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"vigil"
@@ -39,11 +40,16 @@ type Config struct {
 type Converter struct {
 	config  Config
 	mapping vigil.Mapping
+	read    [vigil.NumVocabularies]map[string][]vigil.Fact
 }
 
 // New returns a Converter.
 func New(c Config) *Converter {
-	return &Converter{config: c, mapping: format.New(c.Zone)}
+	out := &Converter{config: c, mapping: format.New(c.Zone)}
+	for v := range vigil.NumVocabularies {
+		out.read[v] = readings(v)
+	}
+	return out
 }
 
 // AuditEvent returns the event as an AuditEvent of version v, R4 or R5, which is
@@ -126,4 +132,34 @@ func (c *Converter) exchange(e *vigil.Event, v fhir.Version) (*fhir.Node, error)
 	}
 	tag(n, e)
 	return n, nil
+}
+
+// identify gives the resource the event's identity.
+func identify(n *fhir.Node, e *vigil.Event) {
+	n.Remove("id")
+	meta := metaOf(n)
+	meta.Remove("lastUpdated")
+	at := 0
+	for at < len(meta.Children) && slices.Contains([]string{"id", "extension", "versionId"}, meta.Children[at].Name) {
+		at++
+	}
+	meta.Children = slices.Insert(meta.Children, at, fhir.NewString("lastUpdated", e.Received.UTC().Format(instant)))
+	n.Children = slices.Insert(n.Children, 0, fhir.NewString("id", e.UID.String()))
+}
+
+// tag says which format the document has.
+func tag(n *fhir.Node, e *vigil.Event) {
+	meta := metaOf(n)
+	all := append(meta.Remove("tag"), code{OriginSystem, string(e.Format), ""}.node("tag").Listed())
+	meta.Add(all...)
+}
+
+// metaOf returns the resource's meta, made where there is none.
+func metaOf(n *fhir.Node) *fhir.Node {
+	meta := n.Child("meta")
+	if meta == nil {
+		meta = fhir.NewObject("meta")
+		n.Children = slices.Insert(n.Children, 0, meta)
+	}
+	return meta
 }

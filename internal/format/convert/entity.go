@@ -1,0 +1,160 @@
+package convert
+
+import (
+	"slices"
+	"strings"
+
+	"vigil"
+	"vigil/internal/format"
+	"vigil/internal/format/fhir"
+)
+
+// patient writes R5's element where the event is about one patient.
+func (b *builder) patient() {
+	if vals := b.want(vigil.FactPatient); len(vals) == 1 && isReference(vals[0], patientTypes) {
+		b.n.Add(fhir.NewObject("patient", fhir.NewString("reference", vals[0])))
+	}
+}
+
+// entities writes the patients, then what else was used.
+func (b *builder) entities() {
+	written := map[string]bool{}
+	for _, p := range b.want(vigil.FactPatient) {
+		what := fhir.NewObject("what")
+		switch {
+		case isReference(p, patientTypes):
+			what.Add(fhir.NewString("reference", p))
+			b.given[vigil.FactPatient] = append(b.given[vigil.FactPatient], p)
+			b.given[vigil.FactEntity] = append(b.given[vigil.FactEntity], p)
+			written[p] = true
+		case plain(p):
+			what.Add(fhir.NewString("type", "Patient"), fhir.NewString("display", p))
+		default:
+			continue
+		}
+		b.entity(what, aPerson, asPatient)
+	}
+	for _, val := range b.want(vigil.FactEntity) {
+		if written[val] || !plain(val) {
+			continue
+		}
+		what, role := fhir.NewObject("what"), code{}
+		if isReference(val, nil) {
+			what.Add(fhir.NewString("reference", val))
+			role = asResource
+		} else {
+			what.Add(identifier(val))
+		}
+		b.given[vigil.FactEntity] = append(b.given[vigil.FactEntity], val)
+		b.entity(what, aSystemObject, role)
+	}
+}
+
+// entity adds an entity; R5 has no types of them.
+func (b *builder) entity(what *fhir.Node, kind, role code) *fhir.Node {
+	n := fhir.NewObject("entity", what).Listed()
+	if b.v == fhir.R4 {
+		n.Add(kind.node("type"))
+	}
+	switch {
+	case role.code == "":
+	case b.v == fhir.R5:
+		n.Add(role.concept("role"))
+	default:
+		n.Add(role.node("role"))
+	}
+	b.n.Add(n)
+	return n
+}
+
+// identifier returns an Identifier of a text.
+func identifier(val string) *fhir.Node {
+	n := fhir.NewObject("identifier")
+	if isURI(val) {
+		n.Add(fhir.NewString("system", systemURI))
+	}
+	return n.Add(fhir.NewString("value", val))
+}
+
+// absent is the extension that stands for a value that nobody gave.
+func absent(reason string) *fhir.Node {
+	return fhir.NewObject("extension",
+		fhir.NewString("url", "http://hl7.org/fhir/StructureDefinition/data-absent-reason"), fhir.NewString("valueCode", reason)).Listed()
+}
+
+var (
+	// agentTypes are what who and observer may refer to in both versions.
+	agentTypes   = []string{"Device", "Organization", "Patient", "Practitioner", "PractitionerRole", "RelatedPerson"}
+	patientTypes = []string{"Patient"}
+)
+
+// isReference reports whether val is Type/id of one of the types, of which nil
+// are all, and would be read as it is.
+func isReference(val string, types []string) bool {
+	kind, id, ok := strings.Cut(val, "/")
+	if !ok || strings.Contains(id, "/") || types != nil && !slices.Contains(types, kind) {
+		return false
+	}
+	if types == nil && !isResource(kind) {
+		return false
+	}
+	return format.IsID(id)
+}
+
+// isURI reports whether s is an absolute URI, without white space.
+func isURI(s string) bool {
+	scheme, rest, ok := strings.Cut(s, ":")
+	if !ok || rest == "" || len(scheme) < 2 {
+		return false
+	}
+	for i := range len(scheme) {
+		if c := scheme[i] | 0x20; (c < 'a' || c > 'z') && (i == 0 || !strings.ContainsRune("0123456789+-.", rune(scheme[i]))) {
+			return false
+		}
+	}
+	if !strings.HasPrefix(rest, "//") && scheme != "urn" {
+		return false
+	}
+	for i := range len(rest) {
+		if c := rest[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>\^{|}`+"`", c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// plain reports whether s can be a string of FHIR: some text, without control
+// characters, which XML could not hold.
+func plain(s string) bool {
+	blank := true
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+			return false
+		}
+		blank = blank && c <= ' '
+	}
+	return !blank && len(s) <= maxString
+}
+
+// maxString is how long a string of FHIR may be.
+const maxString = 1 << 20
+
+// isCode reports whether s can be a code of FHIR: words with one blank between.
+func isCode(s string) bool {
+	space := true // before the first character
+	for _, c := range s {
+		switch {
+		case c < ' ' || c == 0x7f || c > ' ' && c <= 0xa0 && c >= 0x80:
+			return false
+		case c == ' ':
+			if space {
+				return false
+			}
+			space = true
+		default:
+			space = false
+		}
+	}
+	return !space
+}
