@@ -57,6 +57,13 @@ type failer interface {
 	Fatal(args ...any)
 }
 
+func version(e *vigil.Event) fhir.Version {
+	if e.Format == vigil.FormatFHIRR5 {
+		return fhir.R5
+	}
+	return fhir.R4
+}
+
 // build makes the events of x, which must be valid.
 func build(t failer, b *balp.Builder, x *vigil.Exchange) []*vigil.Event {
 	events, err := b.Events(x)
@@ -67,7 +74,7 @@ func build(t failer, b *balp.Builder, x *vigil.Exchange) []*vigil.Event {
 		t.Errorf("%d events of an exchange with %d entries", len(events), len(x.Entries))
 	}
 	for _, e := range events {
-		if e.Table != vigil.TableAuditEvents || e.Format != vigil.FormatFHIRR4 || e.Sender == nil || e.Sender.Listener != "gateway" {
+		if e.Table != vigil.TableAuditEvents || e.Format != vigil.FormatFHIRR4 && e.Format != vigil.FormatFHIRR5 || e.Sender == nil || e.Sender.Listener != "gateway" {
 			t.Errorf("event %+v", e)
 		}
 		if !utf8.Valid(e.Doc) || bytes.ContainsFunc(e.Doc, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
@@ -77,7 +84,7 @@ func build(t failer, b *balp.Builder, x *vigil.Exchange) []*vigil.Event {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, e.Doc)
 		}
-		for _, i := range fhir.Validate(n, fhir.Options{Version: fhir.R4, Profiles: fhir.Refuse}) {
+		for _, i := range fhir.Validate(n, fhir.Options{Version: version(e), Profiles: fhir.Refuse}) {
 			if i.Severity >= fhir.Warning {
 				t.Errorf("%v\n%s", i, e.Doc)
 			}
@@ -94,6 +101,7 @@ var shapes = []struct {
 	{"events.json", balp.New(balp.Config{Observer: "gw-1", Site: "ward 1"})},
 	{"per-patient.json", balp.New(balp.Config{PerPatient: true, ObserverSystem: "urn:example:gateways"})},
 	{"limited.json", balp.New(balp.Config{PerPatient: true, MaxPatients: 2, MaxReturned: 5})},
+	{"r5.json", balp.New(balp.Config{R5: true})},
 	{"firely.json", balp.New(balp.Config{Firely: true})},
 }
 

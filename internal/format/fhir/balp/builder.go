@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"vigil"
+	"vigil/internal/format/fhir"
 )
 
 // Config says how AuditEvents are made. The zero value is useful.
@@ -31,6 +32,10 @@ type Config struct {
 	// MaxReturned bounds the resources of the answer that an event lists; default
 	// 1000, negative none. How many more there are is in the event.
 	MaxReturned int
+	// R5 writes events of FHIR R5: those of R4 as package fhir converts them, so
+	// that nothing is lost on the way back. Profiles of BALP, which are of R4, are
+	// then claimed in an extension. It takes several times as long.
+	R5 bool
 	// Firely shapes events as Firely Server does, which claim FHIR's AuditEvent
 	// and, with a verified token, BALP's OAUTHaccessTokenUse.Minimal.
 	Firely bool
@@ -38,7 +43,7 @@ type Config struct {
 
 // A Builder makes AuditEvents. It is safe for concurrent use.
 type Builder struct {
-	Config
+	conf    Config
 	source  string // JSON of source, "" where it depends on the exchange
 	buffers sync.Pool
 }
@@ -51,7 +56,7 @@ func New(c Config) *Builder {
 	if c.MaxReturned == 0 {
 		c.MaxReturned = 1000
 	}
-	b := &Builder{Config: c}
+	b := &Builder{conf: c}
 	b.buffers.New = func() any { return new([]byte) }
 	if !blank(c.Observer) && !c.Firely {
 		w := &writer{Builder: b}
@@ -79,6 +84,9 @@ func (b *Builder) Events(x *vigil.Exchange) ([]*vigil.Event, error) {
 		w.exchange(&x.Entries[i], i)
 	}
 	*buf = w.b[:0]
+	if w.err != nil {
+		return nil, w.err
+	}
 	if cap(w.b) <= 1<<20 {
 		b.buffers.Put(buf)
 	}
@@ -101,6 +109,7 @@ type writer struct {
 	whole  *vigil.Exchange
 	sender *vigil.Sender
 	events []*vigil.Event
+	err    error
 }
 
 // An account is what one event tells.
@@ -118,9 +127,9 @@ type account struct {
 
 // exchange adds the events of x, which is entry number at of the whole.
 func (w *writer) exchange(x *vigil.Exchange, at int) {
-	a := account{Exchange: x, entry: at, listed: min(len(x.Returned), max(w.MaxReturned, 0))}
+	a := account{Exchange: x, entry: at, listed: min(len(x.Returned), max(w.conf.MaxReturned, 0))}
 	a.judge(w.whole)
-	if !w.PerPatient || len(x.Patients) < 2 || len(x.Entries) > 0 || w.Firely {
+	if !w.conf.PerPatient || len(x.Patients) < 2 || len(x.Entries) > 0 || w.conf.Firely {
 		w.together(a, x.Patients)
 		return
 	}
@@ -128,7 +137,7 @@ func (w *writer) exchange(x *vigil.Exchange, at int) {
 		w.add(a)
 		a.listedIn = "the event of this request that has no patient"
 	}
-	alone := x.Patients[:min(len(x.Patients), w.MaxPatients)]
+	alone := x.Patients[:min(len(x.Patients), w.conf.MaxPatients)]
 	for i := range alone {
 		a.patients = alone[i : i+1 : i+1]
 		w.add(a)
@@ -143,7 +152,7 @@ func (w *writer) exchange(x *vigil.Exchange, at int) {
 // first has the resources of the answer.
 func (w *writer) together(a account, patients []string) {
 	for {
-		a.patients = patients[:min(len(patients), w.MaxPatients)]
+		a.patients = patients[:min(len(patients), w.conf.MaxPatients)]
 		w.add(a)
 		if patients = patients[len(a.patients):]; len(patients) == 0 {
 			return
@@ -159,15 +168,35 @@ func (w *writer) together(a account, patients []string) {
 func (w *writer) add(a account) {
 	a.claim()
 	w.b = w.b[:0]
-	if w.Firely {
+	if w.conf.Firely {
 		w.firely(&a)
 	} else {
 		w.event(&a)
 	}
-	w.events = append(w.events, &vigil.Event{
-		Table: vigil.TableAuditEvents, Format: vigil.FormatFHIRR4,
-		Doc: append(make([]byte, 0, len(w.b)), w.b...), Sender: w.sender,
-	})
+	e := &vigil.Event{Table: vigil.TableAuditEvents, Format: vigil.FormatFHIRR4, Sender: w.sender}
+	if w.conf.R5 {
+		e.Format = vigil.FormatFHIRR5
+		var err error
+		if e.Doc, err = toR5(w.b); err != nil {
+			w.err = err
+			return
+		}
+	} else {
+		e.Doc = append(make([]byte, 0, len(w.b)), w.b...)
+	}
+	w.events = append(w.events, e)
+}
+
+// toR5 converts a document.
+func toR5(doc []byte) ([]byte, error) {
+	n, err := fhir.ParseJSON(doc, fhir.Limits{})
+	if err == nil {
+		n, err = fhir.Convert(n, fhir.R4, fhir.R5)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write AuditEvent of R5: %w", err)
+	}
+	return fhir.AppendJSON(nil, n), nil
 }
 
 // statusText is a status as a person reads it.

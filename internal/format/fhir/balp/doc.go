@@ -1,6 +1,6 @@
-// Package balp makes FHIR R4 AuditEvents of the HTTP exchanges that a gateway
-// saw: those that IHE's Basic Audit Log Patterns (BALP 1.1.4) describe, and
-// events of the same build for all that BALP has no pattern for.
+// Package balp makes FHIR AuditEvents, of R4 or R5, of the HTTP exchanges that a
+// gateway saw: those that IHE's Basic Audit Log Patterns (BALP 1.1.4) describe,
+// and events of the same build for all that BALP has no pattern for.
 //
 // An exchange gives one event, a bundle one more for each of its entries, and by
 // [Config].PerPatient an answer about several patients one for each of them.
@@ -16,7 +16,7 @@
 // verified the token and the server did not refuse it; Opaque never is, because
 // it asks for a part of the token.
 //
-// Every event is valid FHIR R4, whatever the caller had in its strings: control
+// Every event is valid FHIR, whatever the caller had in its strings: control
 // characters and bytes that are no UTF-8 become U+FFFD, and what is no reference
 // or URI is kept as an identifier or a display.
 //

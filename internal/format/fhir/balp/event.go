@@ -48,7 +48,7 @@ func (w *writer) event(a *account) {
 	if w.source != "" {
 		w.raw(w.source)
 	} else {
-		w.appendSource(first(w.Observer, w.whole.Gateway, "vigil"))
+		w.appendSource(first(w.conf.Observer, w.whole.Gateway, "vigil"))
 	}
 	w.raw(`,"entity":[`)
 	w.entities(a)
@@ -202,15 +202,15 @@ func (a *account) describe(whole *vigil.Exchange) string {
 // appendSource appends source.
 func (w *writer) appendSource(name string) {
 	w.raw(`"source":{`)
-	if !blank(w.Site) {
+	if !blank(w.conf.Site) {
 		w.raw(`"site":`)
-		w.text(w.Site)
+		w.text(w.conf.Site)
 		w.b = append(w.b, ',')
 	}
 	w.raw(`"observer":{`)
-	if isSystem(w.ObserverSystem) {
+	if isSystem(w.conf.ObserverSystem) {
 		w.raw(`"identifier":{"system":`)
-		w.text(w.ObserverSystem)
+		w.text(w.conf.ObserverSystem)
 		w.raw(`,"value":`)
 		w.text(name)
 		w.raw(`},`)

@@ -80,7 +80,7 @@ func TestAnyExchange(t *testing.T) {
 		b := balp.New(balp.Config{
 			Observer: word("gw").Draw(t, "observer"), ObserverSystem: word("urn:example:gw").Draw(t, "system"), Site: word("s").Draw(t, "site"),
 			PerPatient: rapid.Bool().Draw(t, "per patient"), MaxPatients: rapid.IntRange(-1, 3).Draw(t, "max patients"),
-			MaxReturned: rapid.IntRange(-1, 3).Draw(t, "max returned"), Firely: rapid.Bool().Draw(t, "firely"),
+			MaxReturned: rapid.IntRange(-1, 3).Draw(t, "max returned"), Firely: rapid.Bool().Draw(t, "firely"), R5: rapid.Bool().Draw(t, "R5"),
 		})
 		build(t, b, &x)
 	})
