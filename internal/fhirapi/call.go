@@ -114,7 +114,8 @@ func (c *call) entryCall(method, address string, header http.Header) (*call, err
 func (c *call) locate(path, rawQuery string) error {
 	c.path, c.rawQuery = path, rawQuery
 	var err error
-	if c.query, err = url.ParseQuery(rawQuery); err != nil {
+	// A semicolon is part of a value, as in _format=application/fhir+json;fhirVersion=5.0.
+	if c.query, err = url.ParseQuery(strings.ReplaceAll(rawQuery, ";", "%3B")); err != nil {
 		return &Error{Status: http.StatusBadRequest, Issues: []fhir.Issue{{Severity: fhir.Error, Code: "invalid", Text: "the query of the address is not percent-encoded as it should be"}}}
 	}
 	parts := strings.Split(path, "/")

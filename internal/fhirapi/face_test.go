@@ -13,6 +13,8 @@ import (
 
 	"vigil"
 	"vigil/internal/auth"
+	"vigil/internal/format"
+	"vigil/internal/format/convert"
 	"vigil/internal/format/fhir"
 	"vigil/internal/store"
 	"vigil/internal/store/segment"
@@ -39,9 +41,11 @@ type face struct {
 // clock is what the face and its tokens go by.
 func clock() time.Time { return time.Date(2026, 11, 22, 9, 30, 0, 123456000, time.UTC) }
 
+func storeConfig() store.Config { return store.Config{Now: clock, Mapping: format.New(nil)} }
+
 func openMemory(t testing.TB) store.Store {
 	t.Helper()
-	s, err := store.NewMemory(store.Config{Now: clock})
+	s, err := store.NewMemory(storeConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +54,7 @@ func openMemory(t testing.TB) store.Store {
 
 func openSegment(t testing.TB) store.Store {
 	t.Helper()
-	s, err := segment.Open(segment.Options{Dir: filepath.Join(t.TempDir(), "store")}, store.Config{Now: clock})
+	s, err := segment.Open(segment.Options{Dir: filepath.Join(t.TempDir(), "store")}, storeConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +75,7 @@ func newFace(t testing.TB, s store.Store, change ...func(*Config)) *face {
 	}
 	c := Config{
 		Store: s, Authenticate: a.Authenticate, Allow: a.Grants().Check, Now: clock,
+		Convert: convert.New(convert.Config{}).AuditEvent, Mapping: format.New(nil),
 		BaseURL: func(*http.Request) string { return address },
 	}
 	for _, f := range change {
@@ -262,4 +267,13 @@ func mint(t testing.TB, role, scope string) string {
 		t.Fatal(err)
 	}
 	return token
+}
+
+func requestOf(t testing.TB, method, path string) *http.Request {
+	t.Helper()
+	return httptest.NewRequestWithContext(t.Context(), method, path, nil)
+}
+
+func principal(subject string) *auth.Principal {
+	return &auth.Principal{Subject: subject, Role: "admin", Authenticated: true}
 }

@@ -77,7 +77,7 @@ func sameContent(t testing.TB, sent string, got *fhir.Node) {
 		}
 	}
 	if !fhir.Equal(want, got) {
-		t.Errorf("sent\n%s\ncame back\n%s", fhir.AppendJSON(nil, want), fhir.AppendJSON(nil, got))
+		t.Errorf("sent\n%.2000s\ncame back\n%.2000s", fhir.AppendJSON(nil, want), fhir.AppendJSON(nil, got))
 	}
 }
 
