@@ -26,6 +26,7 @@ type specCase struct {
 		Headers []struct {
 			Name   string
 			Eq     *string
+			Regex  *string
 			Absent bool
 		}
 		Body *struct {

@@ -28,7 +28,7 @@ type Relations interface {
 	// Read asks one; the caller closes the answer.
 	Read(ctx context.Context, s *relation.Session, rd *relation.Read) (*relation.Answer, error)
 	// Insert adds rows to one.
-	Insert(ctx context.Context, s *relation.Session, in *relation.Insert, row func(cells [][]byte) error) (*relation.Inserted, error)
+	Insert(ctx context.Context, s *relation.Session, in *relation.Insert, row func(names []string, cells [][]byte) error) (*relation.Inserted, error)
 	// Reload has their description read again.
 	Reload()
 }

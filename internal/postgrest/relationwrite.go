@@ -47,7 +47,8 @@ func (h *handler) insertRelation(w http.ResponseWriter, r *http.Request, p *auth
 	defer a.free()
 	enc := &relationEncoder{media: in.media}
 	a.buf = enc.appendBegin(a.buf)
-	inserted, err := h.Relations.Insert(r.Context(), session(r, p, &prefer), add, func(cells [][]byte) error {
+	inserted, err := h.Relations.Insert(r.Context(), session(r, p, &prefer), add, func(names []string, cells [][]byte) error {
+		enc.names = names
 		a.buf = enc.appendRow(a.buf, cells)
 		return nil
 	})
@@ -125,7 +126,7 @@ type relationBody struct {
 // objects themselves say it they have their defaults, as in an object alone.
 func (in *relationInsertion) insert(b *relationBody) *relation.Insert {
 	add := &relation.Insert{
-		Table: in.table, Body: b.array, Rows: b.rows, Columns: b.columns, Form: relationForm(in.media),
+		Table: in.table, Body: b.array, Rows: b.rows, Columns: b.columns, Given: b.columns, Form: relationForm(in.media),
 		Defaults: in.prefer.missing == "default" || b.uneven && in.prefer.missing == "" && !in.req.HasColumns,
 		Ignore:   in.prefer.resolution != "", Conflict: in.req.OnConflict,
 	}
@@ -212,9 +213,6 @@ func (h *handler) readObjects(in *relationInsertion, b *relationBody, array []by
 			return errBody("The body must be a JSON object or an array of objects")
 		}
 		b.rows++
-		if in.req.HasColumns {
-			continue
-		}
 		for name := range jsonb.Members(elem) {
 			last, known := seen[name]
 			if !known {

@@ -26,7 +26,7 @@ const tablesSQL = `
 with recursive bases (oid, base, expr) as (
 	select oid, oid, null::text from pg_type where typtype <> 'd'
 	union all
-	select t.oid, b.base, coalesce(t.typdefault, b.expr) from pg_type t join bases b on b.oid = t.typbasetype where t.typtype = 'd'
+	select t.oid, b.base, coalesce(t.typdefault, b.expr) collate "default" from pg_type t join bases b on b.oid = t.typbasetype where t.typtype = 'd'
 )
 select n.nspname, c.relname, c.oid, coalesce(obj_description(c.oid, 'pg_class'), ''),
 	pg_relation_is_updatable(c.oid, true) & 8 = 8,

@@ -50,6 +50,15 @@ func (w *writer) typedArg(value, typ string) string {
 	return w.typed[key]
 }
 
+// key adds a key of an object, whose type the server finds to be text.
+func (w *writer) key(name string) string {
+	key := [2]string{name, ""}
+	if w.typed[key] == "" {
+		w.typed[key] = w.arg(name)
+	}
+	return w.typed[key]
+}
+
 // done ends a statement.
 func (w *writer) done(text string) (statement, error) {
 	if len(w.args) > maxArgs {
@@ -85,7 +94,7 @@ func (w *writer) path(p query.Path) (string, *Column, error) {
 		if s.IsIndex {
 			x += arrow + w.typedArg(strconv.Itoa(s.Index), "int4")
 		} else {
-			x += arrow + w.typedArg(s.Key, "text")
+			x += arrow + w.key(s.Key)
 		}
 	}
 	return x, c, nil

@@ -3,6 +3,7 @@ package relation
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,6 +18,8 @@ type Insert struct {
 	Rows int
 	// Columns are those of the objects that count.
 	Columns []string
+	// Given are the columns that some object has.
+	Given []string
 	// Defaults says that a column which an object does not have gets its default,
 	// and not null.
 	Defaults bool
@@ -37,14 +40,13 @@ type Insert struct {
 // Inserted is what became of an [Insert].
 type Inserted struct {
 	Count int64
-	Names []string // of the cells that came back
 	Key   []string // the key's values of the one row, where there is one
 }
 
 // Insert adds rows. Row is called with each that comes back, before they are
-// committed; it must copy what it keeps, and its error takes them back. Without an
-// error they are committed.
-func (d *DB) Insert(ctx context.Context, s *Session, in *Insert, row func(cells [][]byte) error) (*Inserted, error) {
+// committed, with the names of its cells; it must copy what it keeps, and its error
+// takes them back. Without an error they are committed.
+func (d *DB) Insert(ctx context.Context, s *Session, in *Insert, row func(names []string, cells [][]byte) error) (*Inserted, error) {
 	out, err := d.insert(ctx, s, in, row)
 	if refused, ok := errors.AsType[*callerError](err); ok {
 		return nil, refused.error
@@ -58,7 +60,7 @@ func (d *DB) Insert(ctx context.Context, s *Session, in *Insert, row func(cells 
 // callerError is an error of the caller's, which is given back as it is.
 type callerError struct{ error }
 
-func (d *DB) insert(ctx context.Context, s *Session, in *Insert, row func([][]byte) error) (*Inserted, error) {
+func (d *DB) insert(ctx context.Context, s *Session, in *Insert, row func([]string, [][]byte) error) (*Inserted, error) {
 	cat := d.catalog.Load()
 	r, err := d.role(ctx, cat, s.Role)
 	if err != nil {
@@ -86,21 +88,22 @@ func (d *DB) insert(ctx context.Context, s *Session, in *Insert, row func([][]by
 }
 
 // collect takes what comes back of an insert.
-func (x *transaction) collect(in *Insert, row func([][]byte) error) (*Inserted, error) {
+func (x *transaction) collect(in *Insert, row func([]string, [][]byte) error) (*Inserted, error) {
 	result, err := x.next()
 	if err != nil {
 		return nil, err
 	}
 	out := &Inserted{}
+	var names []string
 	for _, f := range result.FieldDescriptions() {
-		out.Names = append(out.Names, f.Name)
+		names = append(names, f.Name)
 	}
 	for result.NextRow() {
 		cells := result.Values()
 		switch {
 		case in.Return != nil:
 			out.Count++
-			if err := row(cells); err != nil {
+			if err := row(names, cells); err != nil {
 				return nil, &callerError{err}
 			}
 		default:
@@ -140,7 +143,14 @@ func insertStatement(cat *catalog, in *Insert) (statement, error) {
 // in PostgREST, so that every type is read as the server reads it.
 func (w *writer) insert(in *Insert) (string, error) {
 	columns := in.Columns
-	if len(columns) == 0 { // rows of defaults
+	if in.Defaults {
+		columns = slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return !slices.Contains(in.Given, name) })
+	}
+	bare := len(columns) == 0 // rows of defaults
+	if bare && in.Rows == 1 {
+		return w.onConflict("insert into "+in.Table.sql()+" default values", in)
+	}
+	if bare {
 		c := in.Table.fillable()
 		if c == nil {
 			return "", &Error{Code: "0A000", Message: "no column of '" + in.Table.Name + "' can be given"}
@@ -155,7 +165,7 @@ func (w *writer) insert(in *Insert) (string, error) {
 		}
 		value := rowName + "." + quote(name)
 		switch {
-		case len(in.Columns) == 0 && c.Default != "":
+		case bare && c.Default != "":
 			value = c.Default
 		case in.Defaults && c.Default != "":
 			value = "case when e.value->" + w.typedArg(name, "text") + " is null then " + c.Default + " else " + value + " end"
@@ -168,6 +178,11 @@ func (w *writer) insert(in *Insert) (string, error) {
 		from = "json_array_elements(" + body + ") e, json_to_record(e.value) as " + rowName + "(" + strings.Join(types, ", ") + ")"
 	}
 	text := "insert into " + in.Table.sql() + " (" + strings.Join(names, ", ") + ") select " + strings.Join(values, ", ") + " from " + from
+	return w.onConflict(text, in)
+}
+
+// onConflict adds to an insert what becomes of rows that are there already.
+func (w *writer) onConflict(text string, in *Insert) (string, error) {
 	if !in.Ignore {
 		return text, nil
 	}

@@ -40,7 +40,6 @@ type Answer struct {
 
 	x      *transaction
 	result *pgconn.ResultReader
-	ended  bool // every row has been given
 }
 
 // Read asks. Errors of the question are [*Error]; the caller closes the answer.
@@ -158,7 +157,10 @@ func (a *Answer) Rows() iter.Seq2[[][]byte, error] {
 		if err == nil {
 			err = a.x.skip() // commit
 		}
-		if a.ended = err == nil; !a.ended {
+		if err == nil {
+			err = a.x.multi.Close()
+		}
+		if err != nil {
 			yield(nil, a.x.d.failure(a.x.ctx, err))
 		}
 	}

@@ -188,8 +188,11 @@ func (x *transaction) end() {
 	if x.conn == nil {
 		return
 	}
-	x.cancel()
+	if pc := x.conn.Conn().PgConn(); pc.IsBusy() {
+		x.cancel()
+	}
 	_ = x.multi.Close() // what went wrong has been told
+	x.cancel()
 	pc := x.conn.Conn().PgConn()
 	if !pc.IsClosed() && pc.TxStatus() != 'I' {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

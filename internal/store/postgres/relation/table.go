@@ -2,6 +2,7 @@ package relation
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -64,11 +65,15 @@ func (t *Table) sql() string { return pgx.Identifier{t.Schema, t.Name}.Sanitize(
 // quote quotes one identifier.
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// fillable returns the first column that can be given, nil if there is none.
+// fillable returns a column that can be given, nil if there is none: one without a
+// sequence, if there is one, since that takes a right of its own.
 func (t *Table) fillable() *Column {
-	i := slices.IndexFunc(t.Columns, func(c Column) bool { return !c.Generated })
-	if i < 0 {
-		return nil
+	var found *Column
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if !c.Generated && (found == nil || strings.HasPrefix(found.Default, "nextval(")) {
+			found = c
+		}
 	}
-	return &t.Columns[i]
+	return found
 }
