@@ -8,12 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"vigil"
 	"vigil/internal/config"
 	"vigil/internal/format"
-	"vigil/internal/format/logserver"
 	"vigil/internal/ledger"
-	"vigil/internal/query"
 	"vigil/internal/store"
 	"vigil/internal/store/postgres"
 	"vigil/internal/store/segment"
@@ -109,38 +106,4 @@ func readiness(err error) error {
 		return fmt.Errorf("%w: vigil migrate --store postgres://OWNER@…, or serve --migrate where the login is the owner's", err)
 	}
 	return err
-}
-
-// eventsView is logserver's view of the table events.
-func eventsView(cfg *config.Config) store.View {
-	names := logserver.ViewColumns()
-	types := []query.Type{query.Int8, query.Text, query.Timestamptz, query.Text, query.Text}
-	schema := query.Schema{
-		Table: "events_view", Key: names[0], ReadOnly: true,
-		Comment: "What logserver's view says of each event: version, time, user and type",
-	}
-	for i, name := range names {
-		schema.Columns = append(schema.Columns, query.Column{Name: name, Type: types[i]})
-	}
-	return store.View{Schema: schema, Base: vigil.TableEvents, Value: func(e *vigil.Event, i int) query.Value {
-		if i == 0 {
-			return query.Value{Type: query.Int8, Valid: true, I: e.ID}
-		}
-		row := logserver.ViewRow(e.Doc, cfg.Zone)
-		text := func(s *string) query.Value {
-			if s == nil {
-				return query.Value{Type: query.Text}
-			}
-			return query.Value{Type: query.Text, Valid: true, B: []byte(*s)}
-		}
-		switch i {
-		case 1:
-			return text(&row.SchemaVersion)
-		case 2:
-			return query.Value{Type: query.Timestamptz, Valid: !row.OccurredAt.IsZero(), I: row.OccurredAt.UnixMicro()}
-		case 3:
-			return text(row.UserID)
-		}
-		return text(row.EventType)
-	}}
 }

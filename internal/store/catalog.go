@@ -154,6 +154,9 @@ func (c *Catalog) Retain(name string) *Table {
 // Tables returns the event tables by number, retired ones included.
 func (c *Catalog) Tables() []*Table { return c.tables }
 
+// Views returns the views, in the order of the configuration.
+func (c *Catalog) Views() []View { return c.views }
+
 // Named returns the table with this name, retired or not, nil if there is none.
 func (c *Catalog) Named(name string) *Table { return c.byName[name] }
 

@@ -110,6 +110,9 @@ type View struct {
 	Base   string // the table it is over
 	// Value returns column i of the view for an event of the base table.
 	Value func(e *vigil.Event, i int) query.Value
+	// SQL returns the query that gives the same rows in PostgreSQL, for people
+	// who use psql; base is the quoted name of the table. Nil: no view is made there.
+	SQL func(base string) string
 }
 
 // Config is what every store is opened with.

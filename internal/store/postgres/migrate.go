@@ -84,6 +84,9 @@ func migrate(ctx context.Context, ownerURL string, c store.Config, g Grants) (er
 		if _, err := tx.Exec(ctx, "select vigil.make_partitions($1)", c.Now()); err != nil {
 			return fmt.Errorf("make partitions: %w", err)
 		}
+		if err := makeViews(ctx, tx, cat); err != nil {
+			return err
+		}
 		return grant(ctx, tx, cat, g)
 	})
 }
@@ -236,6 +239,11 @@ func grant(ctx context.Context, tx pgx.Tx, cat *store.Catalog, g Grants) error {
 		script := "grant usage on schema api to " + name + ";"
 		for _, t := range cat.Tables() {
 			script += "grant select on " + pgx.Identifier{"api", t.Name}.Sanitize() + " to " + name + ";"
+		}
+		for _, v := range cat.Views() {
+			if v.SQL != nil {
+				script += "grant select on " + pgx.Identifier{"api", v.Schema.Table}.Sanitize() + " to " + name + ";"
+			}
 		}
 		if _, err := tx.Exec(ctx, script, pgx.QueryExecModeSimpleProtocol); err != nil {
 			return fmt.Errorf("grant reading to %s: %w", role, err)
