@@ -29,7 +29,9 @@ func (a *API) create(c *call) (*answer, error) {
 		return a.bundle(c)
 	}
 	c.access().Write = true
-	t, err := a.reader(c).document(c.body)
+	r := a.reader(c)
+	r.keep = c.prefer.ret == "" || c.prefer.ret == "representation"
+	t, err := r.document(c.body)
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +172,11 @@ func (a *API) preferred(c *call, ans *answer, t *taken) (*answer, error) {
 		}
 		ans.body = outcome(issues)
 	default:
+		if t.node != nil && ans.event == t.event && c.in.version == c.out.version {
+			label(t.node, t.event, t.broken)
+			ans.body = t.node
+			return ans, nil
+		}
 		n, err := a.show(ans.event, c.out.version)
 		if err != nil {
 			// It is stored: the answer must say so, with or without it.

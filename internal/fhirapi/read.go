@@ -62,11 +62,17 @@ func (a *API) show(e *vigil.Event, v fhir.Version) (*fhir.Node, error) {
 			Issues: []fhir.Issue{{Severity: fhir.Error, Code: "not-found", Text: "this event cannot be shown as an AuditEvent; /raw has it as it came"}},
 		}
 	}
+	label(n, e, a.Profiles != fhir.Ignore && claimsProfile(e) && breaksProfile(n, e, v))
+	return n, nil
+}
+
+// label gives n the id and the meta of its event, and the tag of one that breaks
+// a profile.
+func label(n *fhir.Node, e *vigil.Event, broken bool) {
 	meta := identify(n, e)
-	if claimsProfile(e) && breaksProfile(n, e, v) {
+	if broken {
 		meta.Add(fhir.NewObject("tag", fhir.NewString("system", tagSystem), fhir.NewString("code", tagBroken)).Listed())
 	}
-	return n, nil
 }
 
 // identify gives n the id of its event and the meta of its one version, and

@@ -19,6 +19,8 @@ type taken struct {
 	event  *vigil.Event // what will be stored
 	issues []fhir.Issue // warnings, and what put it into quarantine
 	held   bool         // it goes to quarantine
+	broken bool         // it breaks a profile that it claims
+	node   *fhir.Node   // the resource, where the reader keeps it
 }
 
 // reader reads resources of one request.
@@ -27,6 +29,7 @@ type reader struct {
 	form   form
 	sender *vigil.Sender
 	native bool // references may be as Aidbox writes them
+	keep   bool // what is taken keeps its tree
 }
 
 // reader returns what reads the resources of c.
@@ -84,15 +87,39 @@ func (r *reader) node(n *fhir.Node, doc []byte) (*taken, error) {
 		doc = append(make([]byte, 0, len(doc)), doc...)
 	}
 	t := &taken{event: &vigil.Event{Table: vigil.TableAuditEvents, Format: formatOf(r.form.version), Doc: doc, Sender: r.sender}}
-	t.issues = fhir.Validate(n, fhir.Options{Version: r.form.version, Profiles: r.api.Profiles})
+	if r.keep {
+		t.node = n
+	}
+	if err := t.judge(n, r.form.version, r.api.Profiles); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// judge validates a resource. What breaks FHIR is refused; what breaks a profile
+// is what the policy says.
+func (t *taken) judge(n *fhir.Node, v fhir.Version, policy fhir.Policy) error {
+	validated := policy
+	if policy == fhir.Warn {
+		validated = fhir.Refuse // tells what breaks a profile from what is merely unusual
+	}
+	t.issues = fhir.Validate(n, fhir.Options{Version: v, Profiles: validated})
 	if !fhir.Failed(t.issues) {
-		return t, nil
+		return nil
 	}
-	if r.api.Profiles == fhir.Quarantine && onlyProfiles(t.issues) {
-		t.hold("it breaks a profile that it claims")
-		return t, nil
+	if t.broken = onlyProfiles(t.issues); t.broken {
+		switch policy {
+		case fhir.Warn:
+			for i := range t.issues {
+				t.issues[i].Severity = min(t.issues[i].Severity, fhir.Warning)
+			}
+			return nil
+		case fhir.Quarantine:
+			t.hold("it breaks a profile that it claims")
+			return nil
+		}
 	}
-	return nil, &Error{Status: http.StatusUnprocessableEntity, Issues: t.issues}
+	return &Error{Status: http.StatusUnprocessableEntity, Issues: t.issues}
 }
 
 // onlyProfiles reports whether every error is of a profile.
