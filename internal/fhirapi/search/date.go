@@ -176,7 +176,8 @@ func digits(s string, n *int) bool {
 }
 
 // instant returns the time that a primitive says, if it is one of FHIR's instants
-// or something like it. Digits beyond nanoseconds are cut.
+// or something like it, to the microsecond: rounded as facts and PostgreSQL do,
+// halves to the even one.
 func instant(n *fhir.Node) (time.Time, bool) {
 	s := n.Text()
 	if dot := strings.IndexByte(s, '.'); dot > 0 {
@@ -188,6 +189,10 @@ func instant(n *fhir.Node) (time.Time, bool) {
 			s = s[:dot+10] + s[end:]
 		}
 	}
-	low, _, err := span(s, time.UTC)
-	return low, err == nil
+	t, _, err := span(s, time.UTC)
+	whole := t.Truncate(time.Microsecond)
+	if rest := t.Sub(whole); rest > 500 || rest == 500 && t.Nanosecond()/1000%2 == 1 {
+		whole = whole.Add(time.Microsecond)
+	}
+	return whole, err == nil
 }

@@ -2,10 +2,9 @@ package search
 
 import (
 	"slices"
-	"strings"
-	"time"
 
 	"vigil"
+	"vigil/internal/format/fhir"
 	"vigil/internal/query"
 )
 
@@ -19,10 +18,11 @@ type TableQuery struct {
 }
 
 // Queries returns what selects the rows of a table that can match: no row is
-// selected by two of them, and no row that matches by none.
+// selected by two of them, and no row that matches by none. Those that are exact
+// are so for valid AuditEvents.
 func (s *Search) Queries(table string) []TableQuery {
 	var out []TableQuery
-	for _, p := range s.parts(table) {
+	for _, p := range s.split(table) {
 		out = append(out, TableQuery{Query: query.Query{Table: table, Where: p.where(), Limit: -1}, Exact: p.exact})
 	}
 	return out
@@ -37,8 +37,14 @@ type part struct {
 	untimed bool
 }
 
+func (p *part) and(more ...query.Expr) part {
+	out := *p
+	out.conds = slices.Concat(p.conds, more)
+	return out
+}
+
 func (p *part) where(more ...query.Expr) query.Expr {
-	all := append(slices.Clone(p.conds), more...)
+	all := p.and(more...).conds
 	switch len(all) {
 	case 0:
 		return nil
@@ -54,7 +60,7 @@ func (s *Search) parts(table string) []part {
 	base := part{exact: true}
 	var dates []*condition
 	for _, c := range s.conditions {
-		if c.name == "date" && c.modifier == "" && len(c.dates) > 0 {
+		if c.name == "date" && c.modifier == "" {
 			dates = append(dates, c)
 			continue
 		}
@@ -67,125 +73,130 @@ func (s *Search) parts(table string) []part {
 	if dates == nil {
 		return []part{base}
 	}
-	timed, untimed := base, base
-	timed.conds, untimed.conds = slices.Clone(base.conds), append(slices.Clone(base.conds), is("_occurred", "null"))
+	timed, untimed := base.and(), base.and(is("_occurred", "null"))
 	untimed.untimed = true
 	for _, c := range dates {
-		for p, column := range map[*part]string{&timed: "_occurred", &untimed: "_received"} {
-			x, exact := within(column, c.dates)
-			p.conds = append(p.conds, x)
-			p.exact = p.exact && exact
-		}
+		x, exact := within("_occurred", c.dates)
+		y, _ := within("_received", c.dates)
+		timed.conds, untimed.conds = append(timed.conds, x), append(untimed.conds, y)
+		timed.exact, untimed.exact = timed.exact && exact, untimed.exact && exact
 	}
 	return []part{timed, untimed}
 }
 
-// split returns the parts with the rows that were sent as an AuditEvent of this
-// version apart from others, where that makes their selection exact.
+// split returns the parts with the rows that came as AuditEvents of the search's
+// version apart from the others, where that makes their selection exact.
 func (s *Search) split(table string) []part {
+	parts := s.parts(table)
+	own, exact := s.ofOwn()
+	if table != vigil.TableAuditEvents || !exact || len(own) == 0 {
+		return parts
+	}
+	format := string(vigil.FormatFHIRR4)
+	if s.Version == fhir.R5 {
+		format = string(vigil.FormatFHIRR5)
+	}
 	var out []part
-	for _, p := range s.parts(table) {
-		if table != vigil.TableAuditEvents || !p.exact || len(p.conds) == 0 {
-			if table != vigil.TableAuditEvents && len(s.conditions) > 0 {
-				p.exact = p.exact && s.columnsOnly()
-			}
-			out = append(out, p)
-			continue
-		}
-		if s.columnsOnly() {
-			out = append(out, p)
-			continue
-		}
-		own, other := p, p
-		own.conds = append(slices.Clone(p.conds), equals("_format", string(formatOf(s))))
-		other.conds = append(slices.Clone(p.conds), compare("_format", query.Neq, string(formatOf(s))))
-		other.exact = false
-		out = append(out, own, other)
+	for _, p := range parts {
+		ours := p.and(append(own, equals("_format", format))...)
+		ours.exact = true
+		out = append(out, ours, p.and(compare("_format", query.Neq, format)))
 	}
 	return out
 }
 
-// columnsOnly reports whether every condition is about what the store itself says
-// of an event, whatever is in it.
-func (s *Search) columnsOnly() bool {
-	return !slices.ContainsFunc(s.conditions, func(c *condition) bool {
-		return c.modifier != "" || c.name != "_lastUpdated" && c.name != "date"
-	})
-}
-
-func formatOf(s *Search) vigil.Format {
-	if s.Version == 1 {
-		return vigil.FormatFHIRR5
+// ofOwn returns the conditions of the search, but for those of time, over the
+// documents that are AuditEvents of its version, and whether they say all of it.
+func (s *Search) ofOwn() ([]query.Expr, bool) {
+	var out []query.Expr
+	for _, c := range s.conditions {
+		if timed := c.name == "date" || c.name == "_lastUpdated"; timed && c.modifier == "" {
+			if _, exact := within("_received", c.dates); !exact {
+				return nil, false
+			}
+			continue
+		}
+		x := ownDocument(c, s.Version)
+		if x == nil {
+			return nil, false
+		}
+		out = append(out, x)
 	}
-	return vigil.FormatFHIRR4
+	return out, true
 }
 
 // narrow returns a condition that every row of a table holds whose AuditEvent
 // holds c; nil is none. Exact says that no other row holds it.
 func (s *Search) narrow(table string, c *condition) (x query.Expr, exact bool) {
-	switch {
-	case c.modifier != "":
-		return nil, false
-	case c.name == "_lastUpdated":
+	if c.modifier == "" && c.name == "_lastUpdated" {
 		return within("_received", c.dates)
-	case c.name == "patient":
-		return narrowPatient(c)
 	}
-	return nil, false
-}
-
-// narrowPatient uses the fact that has every patient.
-func narrowPatient(c *condition) (query.Expr, bool) {
-	var any query.Or
-	exact := true
-	for _, w := range c.wanted {
-		if w.id == "" {
-			return nil, false // not Type/id: no fact of a patient
-		}
-		if w.kind != "" && w.kind != "Patient" {
-			continue // matches nothing
-		}
-		any = append(any, equals("_patient", "Patient/"+w.id))
-		exact = exact && w.base == "" && w.version == ""
+	narrow := narrowing[c.name]
+	if narrow == nil || c.modifier != "" && c.modifier != "exact" && c.modifier != "identifier" {
+		return nil, false
 	}
-	return any, exact
-}
-
-// within compares a column of times with dates, of which one must hold. Exact
-// says that it decides: that the column's microseconds are fine enough.
-func within(column string, dates []dates) (query.Expr, bool) {
 	var some query.Or
-	exact := true
-	for _, d := range dates {
-		low, high := d.low.Truncate(time.Microsecond), d.high.Add(time.Microsecond-1).Truncate(time.Microsecond)
-		exact = exact && low.Equal(d.low) && high.Equal(d.high)
-		from := compare(column, query.Gte, stamp(low))
-		until := compare(column, query.Lt, stamp(high))
-		switch d.prefix {
-		case "ne":
-			// A bound in the middle of a microsecond leaves that one to both sides.
-			some = append(some, compare(column, query.Lt, stamp(d.low.Add(time.Microsecond-1).Truncate(time.Microsecond))),
-				compare(column, query.Gte, stamp(d.high.Truncate(time.Microsecond))))
-		case "gt", "sa":
-			some = append(some, compare(column, query.Gte, stamp(d.high.Truncate(time.Microsecond))))
-		case "lt", "eb":
-			some = append(some, compare(column, query.Lt, stamp(d.low.Add(time.Microsecond-1).Truncate(time.Microsecond))))
-		case "ge":
-			some = append(some, from)
-		case "le":
-			some = append(some, until)
-		default:
-			some = append(some, query.And{from, until})
+	for i := range max(len(c.tokens), len(c.wanted), len(c.texts)) {
+		one := narrow(c, i, table)
+		if one == nil {
+			return nil, false
 		}
+		some = append(some, one)
 	}
-	if len(some) == 1 {
-		return some[0], exact
-	}
-	return some, exact
+	return flat(some), false
 }
 
-// stamp spells a time for a query.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
+// flat takes the alternatives of alternatives out of them, and merges those of
+// one column that are equalities.
+func flat(some query.Or) query.Expr {
+	var out query.Or
+	equal := map[string]int{} // place of a column's test
+	var add func(query.Or)
+	add = func(xs query.Or) {
+		for _, x := range xs {
+			if inner, ok := x.(query.Or); ok {
+				add(inner)
+				continue
+			}
+			t, ok := x.(query.Test)
+			if !ok || t.Op != query.Eq || len(t.Path.Steps) > 0 {
+				out = append(out, x)
+				continue
+			}
+			at, ok := equal[t.Path.Column]
+			if !ok || listColumn(t.Path.Column) {
+				if !slices.ContainsFunc(out, func(y query.Expr) bool { return query.EqualExpr(x, y) }) {
+					equal[t.Path.Column] = len(out)
+					out = append(out, x)
+				}
+				continue
+			}
+			in := out[at].(query.Test)
+			if in.Op == query.Eq {
+				in = query.Test{Path: in.Path, Op: query.In, List: []string{in.Value}}
+			}
+			if !slices.Contains(in.List, t.Value) {
+				in.List = append(in.List, t.Value)
+			}
+			out[at] = in
+		}
+	}
+	add(some)
+	if len(out) == 1 {
+		return out[0]
+	}
+	return out
+}
+
+// listColumn reports whether a column has several values. Equality with one of
+// them is what indexes serve, not membership in a list.
+func listColumn(name string) bool {
+	switch name {
+	case "_agent", "_agent_name", "_ip", "_patient", "_entity", "_purpose":
+		return true
+	}
+	return false
+}
 
 func compare(column string, op query.Op, value string) query.Expr {
 	return query.Test{Path: query.Path{Column: column}, Op: op, Value: value}
@@ -195,31 +206,5 @@ func equals(column, value string) query.Expr { return compare(column, query.Eq, 
 
 func is(column, word string) query.Expr { return compare(column, query.Is, word) }
 
-// anyOf returns the condition that a column has one of the values.
-func anyOf(column string, values []string) query.Expr {
-	values = slices.Compact(slices.Sorted(slices.Values(values)))
-	if len(values) == 1 {
-		return equals(column, values[0])
-	}
-	var some query.Or
-	for _, v := range values {
-		some = append(some, equals(column, v))
-	}
-	return some
-}
-
-// maxFact is the longest value that is a fact, in bytes.
-const maxFact = 4096
-
-// factOf returns what the fact is of a reference that was written like this, as
-// the mapping has it: Type/id, without server and version, and other text as it is.
-func factOf(ref string) string {
-	l := parseLink(ref)
-	if l.kind != "" {
-		return l.kind + "/" + l.id
-	}
-	if i := strings.LastIndexByte(ref, '/'); i > 0 && isID(ref[i+1:]) && strings.HasSuffix("/"+ref[:i], "/patients") {
-		return "Patient" + ref[i:]
-	}
-	return ref
-}
+// holds returns the condition that the document contains a JSON value.
+func holds(json string) query.Expr { return compare("event", query.Cs, json) }
