@@ -50,6 +50,7 @@ var architecture = map[string]string{
 	"internal/fhirapi/search":          ". internal/query internal/format/fhir internal/format/convert internal/store",
 	"internal/logapi":                  ". internal/query internal/store internal/ledger",
 	"internal/fhirapi":                 ". internal/jsonb internal/query internal/ledger internal/store internal/web internal/auth internal/format/fhir internal/fhirapi/search",
+	"internal/firely":                  ". internal/format/template",
 	"internal/transfer":                ". internal/query internal/jsonb internal/store",
 	"internal/config":                  ".",
 	"internal/telemetry":               "",

@@ -1,0 +1,104 @@
+package firely
+
+import (
+	"strings"
+
+	"vigil"
+)
+
+// Excluded is a request of which nothing is written.
+type Excluded struct {
+	// URLPath is a path below the FHIR server's base, in which * stands for any
+	// text, slashes too.
+	URLPath string
+	// Methods are the methods that it is about; none is all.
+	Methods []string
+}
+
+// excluded reads ExcludedRequests.
+func (s *Settings) excluded(r *reader, n *node) {
+	if n == nil {
+		return
+	}
+	for _, p := range n.parts {
+		r.known(p, "an excluded request", "UrlPath", "Method")
+		path := r.text(p.part("UrlPath"), "")
+		if path == "" {
+			r.failf(p, "the excluded request has no UrlPath: want a path such as /Patient/*")
+			continue
+		}
+		x := Excluded{URLPath: path}
+		for m := range strings.SplitSeq(r.text(p.part("Method"), ""), "|") {
+			switch m = strings.ToUpper(strings.TrimSpace(m)); m {
+			case "":
+			case "*":
+				x.Methods = nil
+			case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+				x.Methods = append(x.Methods, m)
+			default:
+				r.failf(p.part("Method"), "there is no method %q: want such as GET, or GET|POST", m)
+			}
+			if m == "*" {
+				break
+			}
+		}
+		s.Excluded = append(s.Excluded, x)
+	}
+}
+
+// Matches reports whether x is about a request with this method and this path
+// below the FHIR server's base. Paths are compared without case and without a
+// slash at the end.
+func (x Excluded) Matches(method, path string) bool {
+	if len(x.Methods) > 0 {
+		found := false
+		for _, m := range x.Methods {
+			found = found || strings.EqualFold(m, method)
+		}
+		if !found {
+			return false
+		}
+	}
+	return wild(strings.ToLower(trim(x.URLPath)), strings.ToLower(trim(path)))
+}
+
+func trim(path string) string {
+	return "/" + strings.Trim(path, "/")
+}
+
+// wild matches text with a pattern in which * is any text. It takes time
+// proportional to the product of the two lengths at most.
+func wild(pattern, text string) bool {
+	star, mark := -1, 0
+	p, t := 0, 0
+	for t < len(text) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, t
+			p++
+		case p < len(pattern) && pattern[p] == text[t]:
+			p++
+			t++
+		case star >= 0:
+			mark++
+			p, t = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// Excludes reports whether nothing is written of x.
+func (s *Settings) Excludes(x *vigil.Exchange) bool {
+	if len(s.Excluded) == 0 {
+		return false
+	}
+	path := below(x)
+	for _, e := range s.Excluded {
+		if e.Matches(x.Method, path) {
+			return true
+		}
+	}
+	return false
+}

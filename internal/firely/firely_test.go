@@ -1,0 +1,221 @@
+package firely
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"vigil"
+)
+
+func files(kv ...string) fstest.MapFS {
+	m := fstest.MapFS{}
+	for i := 0; i < len(kv); i += 2 {
+		m[kv[i]] = &fstest.MapFile{Data: []byte(kv[i+1])}
+	}
+	return m
+}
+
+func load(t *testing.T, fsys fstest.MapFS, environ ...string) *Settings {
+	t.Helper()
+	s, err := Load(fsys, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestDefaults(t *testing.T) {
+	s := load(t, files())
+	if s.File != All || s.Events != All || !s.UserNames || !s.MachineName || len(s.Sinks) != 0 || len(s.Files) != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestLayers: each file counts over the one before, variables over all, without
+// case, arrays by their numbers.
+func TestLayers(t *testing.T) {
+	s := load(t, files(
+		"audit.logsettings.default.json", `{"AuditLog": {"WriteTo": [{"Name": "File", "Args": {"path": "default.log", "rollingInterval": "Day"}}]}}`,
+		"audit.logsettings.json", "\ufeff"+`{ // our own
+			"auditlog": {"WriteTo": [{"Args": {"PATH": "site.log", "shared": true,},},]}, /* more */
+		}`,
+		"audit.logsettings.instance.json", `{"AuditLog": {"WriteTo": {"0": {"Args": {"rollingInterval": "hour"}}, "Second": "Console"}}}`,
+	), "VONKAUDITLOG_AuditLog__WriteTo__0__Args__path=env.log", "VonkAuditLog_AuditLog:Properties:Application=Test Server", "VONK_x=y", "HOME=/nowhere")
+	if len(s.Sinks) != 2 || s.Sinks[1].Kind != KindConsole {
+		t.Fatalf("%+v", s.Sinks)
+	}
+	f := s.Sinks[0].File
+	if f.Path != "env.log" || f.Interval != "Hour" || !f.Shared || f.SizeLimit != 1<<30 {
+		t.Errorf("%+v", f)
+	}
+	if got := strings.Join(s.Files, " "); got != "audit.logsettings.default.json audit.logsettings.json audit.logsettings.instance.json" {
+		t.Errorf("files: %s", got)
+	}
+	if len(s.Properties) != 1 {
+		t.Errorf("%+v", s.Properties)
+	}
+}
+
+func TestAsync(t *testing.T) {
+	s := load(t, files("audit.logsettings.json", `{"AuditLog": {"WriteTo": [
+		{"Name": "Async", "Args": {"bufferSize": 500, "configure": [{"Name": "File", "Args": {"path": "a", "fileSizeLimitBytes": ""}}, {"Name": "Console"}]}},
+		{"Name": "Async", "Args": {"blockWhenFull": false, "configure": [{"Name": "File", "Args": {"path": "b", "fileSizeLimitBytes": null}}]}},
+		{"Name": "File", "Args": {"path": "c", "fileSizeLimitBytes": 4096, "retainedFileCountLimit": 7, "retainedFileTimeLimit": "7.00:00:00", "flushToDiskInterval": "00:00:01.5", "encoding": "System.Text.Encoding::Unicode, System.Runtime"}}
+	]}}`))
+	if len(s.Sinks) != 4 {
+		t.Fatalf("%d sinks", len(s.Sinks))
+	}
+	a, b, c := s.Sinks[0], s.Sinks[2], s.Sinks[3]
+	if a.Async == nil || a.Async.BufferSize != 500 || a.Async.Drop || a.File.SizeLimit != 0 || s.Sinks[1].Async != a.Async {
+		t.Errorf("blocking: %+v %+v", a.Async, a.File)
+	}
+	if !b.Async.Drop || b.Async.BufferSize != 10_000 || b.File.SizeLimit != 0 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "blockWhenFull") {
+		t.Errorf("dropping: %+v, warnings %q", b.Async, s.Warnings)
+	}
+	f := c.File
+	if c.Async != nil || f.SizeLimit != 4096 || f.RetainCount != 7 || f.RetainTime != 7*24*time.Hour || f.FlushInterval != 1500*time.Millisecond || f.Encoding != "utf-16" {
+		t.Errorf("file: %+v", f)
+	}
+}
+
+func TestPipeline(t *testing.T) {
+	for _, c := range []struct {
+		app          string
+		file, events Scope
+		names        bool
+	}{
+		{`{"PipelineOptions": {"Branches": [{"Include": ["Vonk.Core", "Vonk.Plugin.Audit"]}]}}`, All, All, true},
+		{`{"PipelineOptions": {"Branches": [{"Include": ["Vonk.Plugins.Audit"]}]}}`, All, All, true},
+		{`{"PipelineOptions": {"Branches": [{"Include": ["vonk.plugin.audit.AuditEventConfiguration"]}]}}`, None, All, false},
+		{`{"PipelineOptions": {"Branches": [{"Include": ["Vonk.Core"]}, {"Include": ["Vonk.Plugin.Audit.AuditTransactionConfiguration", "Vonk.Plugin.Audit.UsernameLoggingConfiguration"]}]}}`, Transactions, None, true},
+		{`{"PipelineOptions": {"Branches": [{"Include": ["Vonk"], "Exclude": ["Vonk.Plugin.Audit.UsernameLoggingConfiguration"]}]}}`, All, All, false},
+		{`{"PipelineOptions": {"Branches": [{"Include": ["Vonk.Core", "Vonk.Plugin.Aud"]}]}}`, None, None, false},
+		{`{"Audit": {"EnableAuditFileLogging": false}}`, None, All, true},
+		{`{"Audit": {"EnableAuditEventLogging": false, "EnableAuditFileLogging": true}}`, All, None, true},
+	} {
+		s := load(t, files("appsettings.json", c.app))
+		if s.File != c.file || s.Events != c.events || s.UserNames != c.names {
+			t.Errorf("%s: file %s, events %s, names %v", c.app, s.File, s.Events, s.UserNames)
+		}
+	}
+	if s := load(t, files(), "VONK_Audit__EnableAuditEventLogging=false"); s.Events != None {
+		t.Error("the variable does not count")
+	}
+}
+
+func TestExcluded(t *testing.T) {
+	s := load(t, files("appsettings.json", `{"Audit": {"ExcludedRequests": [
+		{"UrlPath": "/Patient", "Method": "GET"}, {"UrlPath": "/Patient/*", "Method": "get|head"},
+		{"UrlPath": "/Medication*", "Method": "*"}, {"UrlPath": "/$*", "Method": ""}, {"UrlPath": "/*/*/$validate", "Method": null}
+	]}}`))
+	x := func(method, path string) *vigil.Exchange {
+		return &vigil.Exchange{Method: method, Path: "/base/r4" + path, Upstream: "http://fhir.example/base/r4/"}
+	}
+	for _, c := range []struct {
+		method, path string
+		want         bool
+	}{
+		{"GET", "/Patient", true},
+		{"GET", "/Patient/", true},
+		{"GET", "/patient", true},
+		{"POST", "/Patient", false},
+		{"GET", "/PatientX", false},
+		{"HEAD", "/Patient/1/_history/2", true},
+		{"DELETE", "/MedicationRequest/1", true},
+		{"GET", "/Med", false},
+		{"POST", "/$reindex", true},
+		{"POST", "/Patient/1/$validate", true},
+		{"POST", "/Patient/$validate", false},
+		{"GET", "", false},
+	} {
+		if got := s.Excludes(x(c.method, c.path)); got != c.want {
+			t.Errorf("%s %s: %v", c.method, c.path, got)
+		}
+	}
+	// Without the server's address the base is what the route leaves over.
+	if !s.Excludes(&vigil.Exchange{Method: "GET", Path: "/a/b/Patient/7", Route: "GET /Patient/?"}) {
+		t.Error("a path below an unknown base")
+	}
+}
+
+// TestRefused: what is wrong is named with its place, all of it at once.
+func TestRefused(t *testing.T) {
+	sink := func(s string) string { return `{"AuditLog": {"WriteTo": [` + s + `]}}` }
+	for _, c := range []struct{ name, text, want string }{
+		{"audit.logsettings.json", "{\n  \"AuditLog\": {\n    \"WriteTo\" [\n", "audit.logsettings.json:3:15: "},
+		{"audit.logsettings.json", "{\n  \"AuditLog\": {", "audit.logsettings.json:2:16: the file ends too early"},
+		{"audit.logsettings.json", "[]", "audit.logsettings.json:1:1: want an object"},
+		{"audit.logsettings.json", "", "the file ends too early"},
+		{"audit.logsettings.json", "{} x", "audit.logsettings.json:1:"},
+		{"audit.logsettings.json", "{ /* never", "1:3: the comment is not closed"},
+		{"audit.logsettings.json", `{"a": 1, "A": 2}`, `1:10: "A" is there twice`},
+		{"audit.logsettings.json", strings.Repeat(`{"a":`, 100), "nested deeper"},
+		{"audit.logsettings.json", strings.Repeat(`{"a":[`, 100), "nested deeper"},
+		{"audit.logsettings.json", sink(`{"Name": "Splunk"}`), `audit.logsettings.json:1:27: there is no sink "Splunk"`},
+		{"audit.logsettings.json", sink(`{"Args": {}}`), "has no Name"},
+		{"audit.logsettings.json", sink(`{"Name": "File"}`), "has no path"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "rolingInterval": "Day"}}`), `the sink File has no "rolingInterval"`},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "rollingInterval": "Week"}}`), `no rollingInterval "Week"`},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "fileSizeLimitBytes": 0}}`), "from 1 on"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "shared": "yes"}}`), "want true or false"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "shared": true, "buffered": true}}`), "shared and buffered"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "retainedFileTimeLimit": "soon"}}`), "want a time"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "encoding": "EBCDIC"}}`), "no encoding"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "outputTemplate": "{Ip {Path}"}}`), `"{Ip {Path}" in the outputTemplate is no property`},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "outputTemplate": "{IpAddress}"}}`), `names "IpAddress"`},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "outputTemplate": "{Timestamp:Q}"}}`), "no format of a time"},
+		{"audit.logsettings.json", sink(`{"Name": "Async"}`), "nothing behind it"},
+		{"audit.logsettings.json", sink(`{"Name": "Async", "Args": {"configure": [{"Name": "Async"}]}}`), "one queue is enough"},
+		{"audit.logsettings.json", sink(`{"Name": "Seq", "Args": {"serverUrl": "localhost:5341"}}`), "serverUrl is no address"},
+		{"audit.logsettings.json", sink(`{"Name": "Elasticsearch"}`), "no nodeUris"},
+		{"audit.logsettings.json", `{"AuditLog": {"MinimumLevel": {"Default": "Warning"}}}`, "would write no audit line"},
+		{"audit.logsettings.json", `{"AuditLog": {"Enrich": ["WithMagic"]}}`, `no enricher "WithMagic"`},
+		{"audit.logsettings.json", `{"AuditLog": {"WriteTwo": []}}`, `AuditLog has no "WriteTwo"`},
+		{"appsettings.json", `{"Audit": {"ExcludedRequests": [{"Method": "GET"}]}}`, "no UrlPath"},
+		{"appsettings.json", `{"Audit": {"ExcludedRequests": [{"UrlPath": "/a", "Method": "FETCH"}]}}`, `no method "FETCH"`},
+		{"appsettings.json", `{"Audit": {"EnableAuditEventLogging": "maybe"}}`, "want true or false"},
+	} {
+		_, err := Load(files(c.name, c.text), nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.name+":") {
+			t.Errorf("%s: %v, want %s", c.text, err, c.want)
+		}
+	}
+	_, err := Load(files("audit.logsettings.json", sink(`{"Name": "X"}, {"Name": "Y"}`)), []string{"VONKAUDITLOG_AuditLog__WriteTo__1__Name=Z"})
+	if err == nil || !strings.Contains(err.Error(), `"X"`) || !strings.Contains(err.Error(), `"Z"`) || !strings.Contains(err.Error(), "VONKAUDITLOG_") && !strings.Contains(err.Error(), "1:") {
+		t.Errorf("two wrong sinks: %v", err)
+	}
+}
+
+func TestSeqAndElasticsearch(t *testing.T) {
+	s := load(t, files("audit.logsettings.json", `{"AuditLog": {"Using": ["Serilog.Sinks.Seq"], "MinimumLevel": "Verbose", "WriteTo": [
+		{"Name": "Seq", "Args": {"serverUrl": "http://localhost:5341", "apiKey": "secret-key", "period": "00:00:05", "bufferBaseFilename": "x"}},
+		{"Name": "Elasticsearch", "Args": {"nodeUris": "http://one.example:9200;http://two.example:9200", "indexFormat": "audit-{0:yyyy.MM}"}}]}}`))
+	q, e := s.Sinks[0].Seq, s.Sinks[1].Elasticsearch
+	if q.ServerURL != "http://localhost:5341" || q.APIKey != "secret-key" || q.Period != 5*time.Second || q.BatchLimit != 1000 || q.BodyLimit != 262144 {
+		t.Errorf("%+v", q)
+	}
+	if len(e.Nodes) != 2 || e.IndexFormat != "audit-{0:yyyy.MM}" || e.BatchLimit != 50 {
+		t.Errorf("%+v", e)
+	}
+	if len(s.Warnings) != 1 || strings.Contains(strings.Join(s.Warnings, ""), "secret-key") {
+		t.Errorf("warnings: %q", s.Warnings)
+	}
+}
+
+func FuzzParseJSON(f *testing.F) {
+	f.Add(`{"a": [1, "x", null, {"b": true,},], // c` + "\n}")
+	f.Add(`{/**/}`)
+	f.Fuzz(func(t *testing.T, s string) {
+		root, err := parseJSON("f", []byte(s))
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "f:") {
+				t.Fatalf("no place: %v", err)
+			}
+			return
+		}
+		again := &node{}
+		again.merge(root)
+	})
+}

@@ -1,0 +1,115 @@
+package firely
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// reader reads typed values and gathers what is wrong with them, so that an
+// operator sees everything at once.
+type reader struct{ errs []error }
+
+func (r *reader) failf(n *node, format string, args ...any) {
+	at := "the settings"
+	if n != nil && n.at != "" {
+		at = n.at
+	}
+	r.errs = append(r.errs, fmt.Errorf("%s: %s", at, fmt.Sprintf(format, args...)))
+}
+
+// text returns a text, otherwise where nothing is said.
+func (r *reader) text(n *node, otherwise string) string {
+	if n == nil || n.null {
+		return otherwise
+	}
+	return n.value
+}
+
+// truth returns true or false.
+func (r *reader) truth(n *node, otherwise bool) bool {
+	if n == nil || n.null || n.value == "" {
+		return otherwise
+	}
+	switch strings.ToLower(n.value) {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	r.failf(n, "%s is %q: want true or false", n.name, n.value)
+	return otherwise
+}
+
+// count returns a whole number that is at least least.
+func (r *reader) count(n *node, otherwise, least int64) int64 {
+	if n == nil || n.null || n.value == "" {
+		return otherwise
+	}
+	v, err := strconv.ParseInt(n.value, 10, 64)
+	if err != nil || v < least {
+		r.failf(n, "%s is %q: want a whole number from %d on", n.name, n.value, least)
+		return otherwise
+	}
+	return v
+}
+
+// span returns a duration as .NET writes it: [days.]hh:mm[:ss[.fraction]], or a
+// number of days.
+func (r *reader) span(n *node, otherwise time.Duration) time.Duration {
+	if n == nil || n.null || n.value == "" {
+		return otherwise
+	}
+	d, ok := parseSpan(n.value)
+	if !ok || d <= 0 {
+		r.failf(n, "%s is %q: want a time such as 00:00:02 or 7.00:00:00", n.name, n.value)
+		return otherwise
+	}
+	return d
+}
+
+func parseSpan(s string) (time.Duration, bool) {
+	days, rest := 0, s
+	if before, after, ok := strings.Cut(s, "."); ok && !strings.Contains(before, ":") {
+		n, err := strconv.Atoi(before)
+		if err != nil || n < 0 || n > 36500 {
+			return 0, false
+		}
+		days, rest = n, after
+	} else if !strings.Contains(s, ":") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 || n > 36500 {
+			return 0, false
+		}
+		return time.Duration(n) * 24 * time.Hour, true
+	}
+	parts := strings.Split(rest, ":")
+	if len(parts) < 2 || len(parts) > 3 {
+		return 0, false
+	}
+	h, err1 := strconv.Atoi(parts[0])
+	m, err2 := strconv.Atoi(parts[1])
+	sec := 0.0
+	var err3 error
+	if len(parts) == 3 {
+		sec, err3 = strconv.ParseFloat(parts[2], 64)
+	}
+	if err1 != nil || err2 != nil || err3 != nil || h < 0 || h > 23 || m < 0 || m > 59 || sec < 0 || sec >= 60 {
+		return 0, false
+	}
+	return time.Duration(days)*24*time.Hour + time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(sec*1e9), true
+}
+
+// known refuses parts of n that are none of names.
+func (r *reader) known(n *node, what string, names ...string) {
+	if n == nil {
+		return
+	}
+	for _, p := range n.parts {
+		if !slices.ContainsFunc(names, func(s string) bool { return strings.EqualFold(s, p.name) }) {
+			r.failf(p, "%s has no %q: it may have %s", what, p.name, strings.Join(names, ", "))
+		}
+	}
+}
