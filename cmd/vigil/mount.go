@@ -28,7 +28,7 @@ func (s *serving) handler() (http.Handler, error) {
 	api := postgrest.New(postgrest.Config{
 		Store: server.CountIncomplete(s.store, server.IncompleteConfig{
 			Missing: logserver.Missing, Source: logserver.SourceOf, Metrics: s.tel.Registry,
-		}), Authenticate: gate.Authenticate, Allow: gate.Allow,
+		}), Relations: s.beside(), Authenticate: gate.Authenticate, Allow: gate.Allow,
 		Limits: s.limits(), QueryTime: s.cfg.Limits.QueryTime, MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
 		Schemas: s.cfg.Schemas, BaseURL: baseURL, CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
 	})

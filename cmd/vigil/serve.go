@@ -19,6 +19,7 @@ import (
 	"vigil/internal/ledger"
 	"vigil/internal/server"
 	"vigil/internal/store"
+	"vigil/internal/store/postgres/relation"
 	"vigil/internal/store/segment"
 	"vigil/internal/telemetry"
 	"vigil/internal/web"
@@ -64,7 +65,9 @@ func (s *serving) openAndRun(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	err := errors.Join(s.run(ctx), s.store.Close())
+	err := s.run(ctx)
+	s.closeRelations()
+	err = errors.Join(err, s.store.Close())
 	if err == nil {
 		s.log.Info("stopped; everything that was acknowledged is stored")
 	}
@@ -91,6 +94,7 @@ type serving struct {
 	listener  net.Listener
 	admin     net.Listener // nil for none
 	gateways  *gateways
+	relations *relation.DB // nil for none
 }
 
 // open makes the parts, in the order of what needs what.
@@ -140,6 +144,9 @@ func (s *serving) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.gateways.open(intoStore(s.store), s.auth); err != nil {
+		return err
+	}
+	if err := s.openRelations(ctx); err != nil {
 		return err
 	}
 	s.listenLocal()

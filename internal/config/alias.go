@@ -34,6 +34,7 @@ func aliases() []alias {
 		{env: "PGRST_DB_SCHEMA", setting: "schemas"},
 		{env: "PGRST_DB_SCHEMAS", setting: "schemas"},
 		{env: "PGRST_DB_ANON_ROLE", setting: "anon-role"},
+		{env: "PGRST_DB_EXTRA_SEARCH_PATH", setting: "postgres.search-path"},
 		{env: "PGRST_MAX_ROWS", setting: "max-rows"},
 		{env: "PGRST_DB_MAX_ROWS", setting: "max-rows"},
 		{env: "PGRST_DB_AGGREGATES_ENABLED", setting: "aggregates"},
@@ -61,7 +62,7 @@ func ignored() []alias {
 	var out []alias
 	for _, name := range []string{
 		"ADMIN_SERVER_HOST", "CLIENT_ERROR_VERBOSITY", "DB_CHANNEL", "DB_CHANNEL_ENABLED", "DB_CONFIG",
-		"DB_EXTRA_SEARCH_PATH", "DB_HOISTED_TX_SETTINGS", "DB_PLAN_ENABLED", "DB_POOL", "DB_POOL_ACQUISITION_TIMEOUT",
+		"DB_HOISTED_TX_SETTINGS", "DB_PLAN_ENABLED", "DB_POOL", "DB_POOL_ACQUISITION_TIMEOUT",
 		"DB_POOL_AUTOMATIC_RECOVERY", "DB_POOL_MAX_IDLETIME", "DB_POOL_MAX_LIFETIME", "DB_POOL_TIMEOUT",
 		"DB_PREPARED_STATEMENTS", "DB_PRE_CONFIG", "DB_PRE_REQUEST", "DB_ROOT_SPEC", "DB_TIMEZONE_ENABLED", "DB_TX_END",
 		"DB_USE_LEGACY_GUCS", "JWT_CACHE_MAX_ENTRIES", "JWT_CACHE_MAX_LIFETIME", "LOG_QUERY", "OPENAPI_MODE",

@@ -16,8 +16,9 @@ import (
 type Config struct {
 	// Store is dir:PATH, memory: or postgres://…, which may have a password in it:
 	// [Redact] before it is shown.
-	Store    string
-	Postgres Postgres
+	Store     string
+	Postgres  Postgres
+	Relations Relations // other tables of the database
 	// PostgresURI is what PGRST_DB_URI says. It never chooses the store by
 	// itself: stock logserver files have it beside everything else.
 	PostgresURI string

@@ -119,12 +119,12 @@ PGRST_APP_SETTINGS_X=1
 		t.Errorf("Explain shows a password: %s", got)
 	}
 	warnings := strings.Join(c.Warnings, "\n")
-	for _, want := range []string{"PGRST_DB_URI", "PGRST_DB_POOL", "PGRST_DB_EXTRA_SEARCH_PATH", "PGRST_APP_SETTINGS_X"} {
+	for _, want := range []string{"PGRST_DB_URI", "PGRST_DB_POOL", "PGRST_APP_SETTINGS_X"} {
 		if !strings.Contains(warnings, want) {
 			t.Errorf("no warning about %s: %s", want, warnings)
 		}
 	}
-	if len(c.Ignored) != 3 {
+	if len(c.Ignored) != 2 || !reflect.DeepEqual(c.Relations.SearchPath, []string{"public"}) {
 		t.Errorf("ignored %v", c.Ignored)
 	}
 }

@@ -41,7 +41,11 @@ func (h *handler) serveRoot(w http.ResponseWriter, r *http.Request, p *auth.Prin
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(h.describe(r, p)); err != nil {
+	doc, err := h.describe(r, p)
+	if err != nil {
+		return err
+	}
+	if err := enc.Encode(doc); err != nil {
 		return err
 	}
 	setContentType(w, r, m)
@@ -55,7 +59,7 @@ func (h *handler) serveRoot(w http.ResponseWriter, r *http.Request, p *auth.Prin
 }
 
 // describe makes the description for p.
-func (h *handler) describe(r *http.Request, p *auth.Principal) object {
+func (h *handler) describe(r *http.Request, p *auth.Principal) (object, error) {
 	media := []string{"application/json", "application/vnd.pgrst.object+json;nulls=stripped", "application/vnd.pgrst.object+json", "text/csv", "application/x-ndjson"}
 	paths := object{"/": object{"get": object{
 		"tags": []string{"Introspection"}, "summary": "OpenAPI description (this document)",
@@ -82,6 +86,9 @@ func (h *handler) describe(r *http.Request, p *auth.Principal) object {
 		definitions[name] = describeTable(t)
 		describeFilters(t, parameters)
 	}
+	if err := h.describeRelations(r, p, paths, definitions, parameters); err != nil {
+		return nil, err
+	}
 	doc := object{
 		"swagger": "2.0",
 		"info": object{
@@ -92,7 +99,7 @@ func (h *handler) describe(r *http.Request, p *auth.Principal) object {
 		"paths": paths, "definitions": definitions, "parameters": parameters,
 	}
 	h.address(r, doc)
-	return doc
+	return doc, nil
 }
 
 // address says where the API is.

@@ -138,6 +138,7 @@ func (a *Answer) open(rd *Read) (err error) {
 	if a.result, err = a.x.next(); err != nil {
 		return err
 	}
+	a.x.pending = true
 	for _, f := range a.result.FieldDescriptions() {
 		a.Names = append(a.Names, f.Name)
 	}
@@ -153,6 +154,7 @@ func (a *Answer) Rows() iter.Seq2[[][]byte, error] {
 				return
 			}
 		}
+		a.x.pending = false
 		_, err := a.result.Close()
 		if err == nil {
 			err = a.x.skip() // commit

@@ -116,6 +116,8 @@ type transaction struct {
 	cancel context.CancelFunc
 	conn   *pgxpool.Conn
 	multi  *pgconn.MultiResultReader
+	// pending says that the database may yet have much to say.
+	pending bool
 }
 
 // begin sends the statements of a transaction, with those before them that make
@@ -188,7 +190,7 @@ func (x *transaction) end() {
 	if x.conn == nil {
 		return
 	}
-	if pc := x.conn.Conn().PgConn(); pc.IsBusy() {
+	if x.pending {
 		x.cancel()
 	}
 	_ = x.multi.Close() // what went wrong has been told
