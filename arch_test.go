@@ -51,6 +51,8 @@ var architecture = map[string]string{
 	"internal/logapi":                  ". internal/query internal/store internal/ledger",
 	"internal/fhirapi":                 ". internal/jsonb internal/query internal/ledger internal/store internal/web internal/auth internal/format/fhir internal/fhirapi/search",
 	"internal/firely":                  ". internal/format/template",
+	"internal/hdr":                     "",
+	"internal/format/clef":             "internal/format/template",
 	"internal/transfer":                ". internal/query internal/jsonb internal/store",
 	"internal/config":                  ".",
 	"internal/telemetry":               "",
@@ -65,7 +67,7 @@ var confined = map[string]string{
 	"golang.org/x/mod":       "internal/ledger",
 	"github.com/jackc/pgx":   "internal/store/postgres internal/store/postgres/relation internal/pgtest",
 	"github.com/alecthomas":  "cmd/vigil",
-	"go.yaml.in/yaml":        "internal/config",
+	"go.yaml.in/yaml":        "internal/config internal/hdr",
 	"github.com/go-jose":     "internal/auth",
 	"github.com/golang-jwt/": "internal/auth",
 }

@@ -100,7 +100,7 @@ func (e *Event) appendMessage(dst []byte, format string) []byte {
 		case literal && v.kind == str:
 			dst = appendVisible(dst, v.text)
 		case asJSON && tok.format == "":
-			dst = v.json(dst)
+			dst = v.AppendJSON(dst)
 		default:
 			dst = v.render(dst, tok.format)
 		}

@@ -121,8 +121,9 @@ func (v Value) scalar(dst []byte, format string) []byte {
 	return append(dst, "null"...)
 }
 
-// json appends v as Serilog's JsonValueFormatter does.
-func (v Value) json(dst []byte) []byte {
+// AppendJSON appends v as Serilog's JsonValueFormatter does, with control
+// characters escaped.
+func (v Value) AppendJSON(dst []byte) []byte {
 	switch v.kind {
 	case str:
 		return appendQuoted(dst, v.text)
@@ -145,7 +146,7 @@ func (v Value) json(dst []byte) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = e.json(dst)
+			dst = e.AppendJSON(dst)
 		}
 		return append(dst, ']')
 	case structure:
@@ -161,7 +162,7 @@ func jsonFields(dst []byte, fields []Property) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(appendQuoted(dst, f.Name), ':')
-		dst = f.Value.json(dst)
+		dst = f.Value.AppendJSON(dst)
 	}
 	return append(dst, '}')
 }
