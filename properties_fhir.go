@@ -7,7 +7,11 @@ func said5(name string) Source { return said(name, "type.text") }
 
 func said(name, has string) Source {
 	const details = "entity[].detail[]"
-	return Source{Path: details + ".valueString", Where: Where{At: details, Has: has, Is: factDetail + name}}
+	as := AsText
+	if name == "ip" {
+		as = AsAddresses
+	}
+	return Source{As: as, Path: details + ".valueString", Where: Where{At: details, Has: has, Is: factDetail + name}}
 }
 
 // application is a place in the agents that are applications: DICOM's 110150.

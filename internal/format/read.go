@@ -36,7 +36,7 @@ func (c *collector) read(u *use, val []byte) {
 	case vigil.AsSession:
 		c.add(u, Session(string(text)))
 	case vigil.AsOutcome:
-		c.add(u, outcome(text))
+		c.add(u, Outcome(string(text)))
 	case vigil.AsAddresses:
 		for part := range strings.SplitSeq(string(text), ",") {
 			c.add(u, strings.TrimSpace(part))

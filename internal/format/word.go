@@ -104,10 +104,10 @@ var outcomes = map[string]string{
 	"fatal": "12", "major failure": "12",
 }
 
-// outcome returns FHIR's code for an HTTP status or a word that has one, and
+// Outcome returns FHIR's code for an HTTP status or a word that has one, and
 // other text as it is.
-func outcome(text []byte) string {
-	s := strings.TrimSpace(string(text))
+func Outcome(text string) string {
+	s := strings.TrimSpace(text)
 	if len(s) == 3 {
 		switch status, err := strconv.Atoi(s); {
 		case err != nil || status < 100 || status > 599:

@@ -17,6 +17,7 @@ const instant = "2006-01-02T15:04:05.999999Z07:00"
 
 // builder makes one AuditEvent of facts.
 type builder struct {
+	arena
 	v     fhir.Version
 	words string // the system of the document's own words
 	facts *vigil.Facts
@@ -36,7 +37,7 @@ func (c *Converter) build(e *vigil.Event, v fhir.Version) *fhir.Node {
 	b.types()
 	b.action()
 	b.severityOfR5()
-	b.n.Add(fhir.NewString("recorded", recorded(&facts, e).Format(instant)))
+	b.n.Add(b.str("recorded", recorded(&facts, e).Format(instant)))
 	b.outcome()
 	b.purposes()
 	if v == fhir.R5 {
@@ -45,7 +46,7 @@ func (c *Converter) build(e *vigil.Event, v fhir.Version) *fhir.Node {
 	b.agents()
 	b.source()
 	b.entities()
-	b.record(e, c.details(e, vocabulary, &facts), c.config.BaseURL)
+	b.record(e, b.query(vocabulary, c.details(e, vocabulary, &facts)), c.config.BaseURL)
 	return b.n
 }
 
@@ -78,11 +79,11 @@ func (b *builder) give(f vigil.Fact, val string) {
 
 // meta says where the event came from.
 func (b *builder) meta(e *vigil.Event) {
-	meta := fhir.NewObject("meta")
+	meta := b.obj("meta")
 	if origin := b.origin(e.Sender); origin != "" {
-		meta.Add(fhir.NewString("source", origin))
+		meta.Add(b.str("source", origin))
 	}
-	if meta.Children != nil {
+	if len(meta.Children) > 0 {
 		b.n.Add(meta)
 	}
 }
@@ -112,8 +113,8 @@ func (b *builder) severityOfR4() {
 	severity := b.first(vigil.FactSeverity)
 	if code := severities[severity]; code != "" && b.v == fhir.R4 {
 		b.give(vigil.FactSeverity, severity)
-		b.n.Add(fhir.NewObject("extension",
-			fhir.NewString("url", "http://hl7.org/fhir/5.0/StructureDefinition/extension-AuditEvent.severity"), fhir.NewString("valueCode", code)).Listed())
+		b.n.Add(b.obj("extension",
+			b.str("url", "http://hl7.org/fhir/5.0/StructureDefinition/extension-AuditEvent.severity"), b.str("valueCode", code)).Listed())
 	}
 }
 
@@ -121,7 +122,7 @@ func (b *builder) severityOfR5() {
 	severity := b.first(vigil.FactSeverity)
 	if code := severities[severity]; code != "" && b.v == fhir.R5 {
 		b.give(vigil.FactSeverity, severity)
-		b.n.Add(fhir.NewString("severity", code))
+		b.n.Add(b.str("severity", code))
 	}
 }
 
@@ -129,6 +130,11 @@ func (b *builder) severityOfR5() {
 // codes where their meaning has one.
 func (b *builder) types() {
 	kinds, subs := b.codes(vigil.FactType), b.codes(vigil.FactSubtype)
+	// A subtype that is a word for a login makes the event one where FHIR is read.
+	subs = slices.DeleteFunc(subs, func(c code) bool {
+		session := format.Session(c.code)
+		return session != "" && session != b.first(vigil.FactAction)
+	})
 	kind, sub := b.standard()
 	if sub.code != "" && !slices.ContainsFunc(subs, func(c code) bool { return c.code == sub.code }) {
 		subs = append(subs, sub)
@@ -148,13 +154,13 @@ func (b *builder) types() {
 		kind = kinds[0]
 	}
 	if kind.code == "" {
-		b.n.Add(fhir.NewObject("type", absent("unknown")))
+		b.n.Add(b.obj("type", b.absent("unknown")))
 	} else {
-		b.n.Add(kind.node("type"))
+		b.n.Add(b.coding(kind, "type"))
 		b.give(vigil.FactType, kind.code)
 	}
 	for _, s := range subs {
-		b.n.Add(s.node("subtype").Listed())
+		b.n.Add(b.coding(s, "subtype").Listed())
 		b.give(vigil.FactSubtype, s.code)
 	}
 }
@@ -164,22 +170,22 @@ func (b *builder) typesOfR5(kinds, subs []code, kind code) {
 		kinds = append(kinds, kind)
 	}
 	for _, k := range kinds {
-		b.n.Add(k.concept("category").Listed())
+		b.n.Add(b.concept(k, "category").Listed())
 		b.give(vigil.FactType, k.code)
 	}
-	what := fhir.NewObject("code")
+	what := b.obj("code")
 	for _, s := range subs {
-		what.Add(s.node("coding").Listed())
+		what.Add(b.coding(s, "coding").Listed())
 		b.give(vigil.FactSubtype, s.code)
 	}
 	if len(subs) == 0 { // it is required
 		switch text := b.first(vigil.FactType); {
 		case plain(text):
-			what.Add(fhir.NewString("text", text))
+			what.Add(b.str("text", text))
 		case plain(b.first(vigil.FactAction)):
-			what.Add(fhir.NewString("text", b.first(vigil.FactAction)))
+			what.Add(b.str("text", b.first(vigil.FactAction)))
 		default:
-			what.Add(absent("unknown"))
+			what.Add(b.absent("unknown"))
 		}
 	}
 	b.n.Add(what)
@@ -226,14 +232,8 @@ var actions = map[string]string{
 func (b *builder) action() {
 	action := b.first(vigil.FactAction)
 	if code := actions[action]; code != "" {
-		b.n.Add(fhir.NewString("action", code))
+		b.n.Add(b.str("action", code))
 		b.give(vigil.FactAction, action)
-	}
-	// A subtype that is a word for a login goes before the action where FHIR is read.
-	for _, sub := range b.given[vigil.FactSubtype] {
-		if session := format.Session(sub); session != "" {
-			b.given[vigil.FactAction] = append([]string{session}, slices.DeleteFunc(b.given[vigil.FactAction], func(a string) bool { return a != action || a == session })...)
-		}
 	}
 }
 
@@ -263,21 +263,21 @@ func (b *builder) outcome() {
 	}
 	if b.v == fhir.R4 {
 		if level.code != "" {
-			b.n.Add(fhir.NewString("outcome", level.code))
+			b.n.Add(b.str("outcome", level.code))
 		}
 		if len(texts) > 0 {
-			b.n.Add(fhir.NewString("outcomeDesc", texts[0]))
+			b.n.Add(b.str("outcomeDesc", texts[0]))
 		}
 		return
 	}
-	out := fhir.NewObject("outcome")
+	out := b.obj("outcome")
 	if level.code != "" {
-		out.Add(level.node("code"))
+		out.Add(b.coding(level, "code"))
 	} else {
-		out.Add(fhir.NewObject("code", absent("unknown")))
+		out.Add(b.obj("code", b.absent("unknown")))
 	}
 	for _, t := range texts {
-		out.Add(fhir.NewObject("detail", fhir.NewString("text", t)).Listed())
+		out.Add(b.obj("detail", b.str("text", t)).Listed())
 	}
 	b.n.Add(out)
 }
@@ -293,7 +293,7 @@ func (b *builder) purposes() {
 		if slices.Contains(reasons, c.code) {
 			c.system = systemReason
 		}
-		b.n.Add(c.concept(name).Listed())
+		b.n.Add(b.concept(c, name).Listed())
 		b.give(vigil.FactPurpose, c.code)
 	}
 }
@@ -301,22 +301,22 @@ func (b *builder) purposes() {
 // agents writes who did it as one agent: what documents say of agents is several
 // names of one. What one agent cannot hold is in details.
 func (b *builder) agents() {
-	who := fhir.NewObject("who")
+	who := b.obj("who")
 	known := false
 	for _, a := range b.want(vigil.FactAgent) {
 		switch {
 		case isReference(a, agentTypes):
 			if who.Child("reference") == nil {
-				who.Children = append([]*fhir.Node{fhir.NewString("reference", a)}, who.Children...)
+				who.Children = append([]*fhir.Node{b.str("reference", a)}, who.Children...)
 				b.give(vigil.FactAgent, a)
 			}
 		case plain(a) && who.Child("identifier") == nil:
-			who.Add(identifier(a))
+			who.Add(b.identifier(a))
 			b.give(vigil.FactAgent, a)
 		}
 		known = true
 	}
-	agent := fhir.NewObject("agent").Listed()
+	agent := b.obj("agent").Listed()
 	name := b.first(vigil.FactAgentName)
 	if !plain(name) {
 		name = ""
@@ -324,23 +324,23 @@ func (b *builder) agents() {
 		b.give(vigil.FactAgentName, name)
 		known = true
 		if b.v == fhir.R5 {
-			who.Add(fhir.NewString("display", name))
+			who.Add(b.str("display", name))
 		}
 	}
-	if who.Children == nil && (b.v == fhir.R5 || name == "") {
-		who.Add(absent("unknown"))
+	if len(who.Children) == 0 && (b.v == fhir.R5 || name == "") {
+		who.Add(b.absent("unknown"))
 	}
-	if who.Children != nil {
+	if len(who.Children) > 0 {
 		agent.Add(who)
 	}
 	if name != "" && b.v == fhir.R4 {
-		agent.Add(fhir.NewString("name", name))
+		agent.Add(b.str("name", name))
 	}
-	agent.Add(fhir.NewBool("requestor", known))
+	agent.Add(b.flag("requestor", known))
 	b.network(agent)
 	b.n.Add(agent)
 	if client := b.first(vigil.FactClient); plain(client) {
-		b.n.Add(fhir.NewObject("agent", application.concept("type"), fhir.NewObject("who", identifier(client)), fhir.NewBool("requestor", false)).Listed())
+		b.n.Add(b.obj("agent", b.concept(application, "type"), b.obj("who", b.identifier(client)), b.flag("requestor", false)).Listed())
 		b.give(vigil.FactClient, client)
 		b.give(vigil.FactAgent, client)
 	}
@@ -354,7 +354,7 @@ func (b *builder) network(agent *fhir.Node) {
 	}
 	b.give(vigil.FactIP, address)
 	if b.v == fhir.R5 {
-		agent.Add(fhir.NewString("networkString", address))
+		agent.Add(b.str("networkString", address))
 		return
 	}
 	kind := "1" // a machine's name
@@ -363,46 +363,46 @@ func (b *builder) network(agent *fhir.Node) {
 	} else if strings.Contains(address, "://") {
 		kind = "5"
 	}
-	agent.Add(fhir.NewObject("network", fhir.NewString("address", address), fhir.NewString("type", kind)))
+	agent.Add(b.obj("network", b.str("address", address), b.str("type", kind)))
 }
 
 // source writes who reports the event.
 func (b *builder) source() {
-	source := fhir.NewObject("source")
+	source := b.obj("source")
 	if site := b.first(vigil.FactTenant); plain(site) {
 		b.give(vigil.FactTenant, site)
 		if b.v == fhir.R5 {
-			source.Add(fhir.NewObject("site", fhir.NewString("display", site)))
+			source.Add(b.obj("site", b.str("display", site)))
 		} else {
-			source.Add(fhir.NewString("site", site))
+			source.Add(b.str("site", site))
 		}
 	}
-	observer := fhir.NewObject("observer")
+	observer := b.obj("observer")
 	for i, s := range b.want(vigil.FactSource) {
 		switch {
 		case !plain(s):
 			continue
 		case i == 0 && isReference(s, agentTypes):
-			observer.Add(fhir.NewString("reference", s))
+			observer.Add(b.str("reference", s))
 		case observer.Child("identifier") == nil && observer.Child("display") == nil:
-			observer.Add(identifier(s))
+			observer.Add(b.identifier(s))
 		case observer.Child("display") == nil:
-			observer.Add(fhir.NewString("display", s))
+			observer.Add(b.str("display", s))
 		default:
 			continue
 		}
 		b.give(vigil.FactSource, s)
 	}
-	if observer.Children == nil {
-		observer.Add(absent("unknown"))
+	if len(observer.Children) == 0 {
+		observer.Add(b.absent("unknown"))
 	}
 	source.Add(observer)
 	for _, c := range b.codes(vigil.FactSourceType) {
 		b.give(vigil.FactSourceType, c.code)
 		if b.v == fhir.R5 {
-			source.Add(c.concept("type").Listed())
+			source.Add(b.concept(c, "type").Listed())
 		} else {
-			source.Add(c.node("type").Listed())
+			source.Add(b.coding(c, "type").Listed())
 		}
 	}
 	b.n.Add(source)

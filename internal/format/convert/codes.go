@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"vigil"
-	"vigil/internal/format/fhir"
 )
 
 // A code is a Coding; without display where the code system's is not ours to say.
@@ -37,6 +36,7 @@ var (
 	aSystemObject  = code{systemEntity, "2", "System Object"}
 	somethingElse  = code{systemEntity, "4", "Other"}
 	asPatient      = code{systemRole, "1", "Patient"}
+	asQuery        = code{systemRole, "24", "Query"}
 	asResource     = code{systemRole, "4", "Domain Resource"}
 )
 
@@ -115,22 +115,4 @@ func Implied(code string) []Implication {
 		return cmp.Or(cmp.Compare(a.Fact, b.Fact), cmp.Compare(a.Value, b.Value))
 	})
 	return out
-}
-
-// node returns the code as a Coding of this name.
-func (c code) node(name string) *fhir.Node {
-	n := fhir.NewObject(name)
-	if c.system != "" {
-		n.Add(fhir.NewString("system", c.system))
-	}
-	n.Add(fhir.NewString("code", c.code))
-	if c.display != "" {
-		n.Add(fhir.NewString("display", c.display))
-	}
-	return n
-}
-
-// concept returns the code as a CodeableConcept of this name.
-func (c code) concept(name string) *fhir.Node {
-	return fhir.NewObject(name, c.node("coding").Listed())
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"vigil"
@@ -61,38 +62,47 @@ func (c *Converter) AuditEvent(e *vigil.Event, v fhir.Version) (*fhir.Node, erro
 	if v != fhir.R4 && v != fhir.R5 {
 		return nil, fmt.Errorf("convert to AuditEvent of %v: only R4 and R5 are written", v)
 	}
-	n := c.resource(e, v)
+	if n := c.stored(e, v); n != nil {
+		identify(n, e)
+		return n, nil
+	}
+	n, err := c.exchange(e, v)
+	if err != nil {
+		return nil, err
+	}
 	if n == nil {
-		var err error
-		if n, err = c.exchange(e, v); err != nil {
-			return nil, err
-		}
+		n = c.embedded(e, v)
 	}
 	if n == nil {
 		n = c.build(e, v)
-		tag(n, e)
 	}
+	tag(n, e)
 	identify(n, e)
 	return n, nil
 }
 
-// resource returns the document where it is a valid AuditEvent, of version v, or
+// stored returns the document where it is a valid AuditEvent, of version v, else
 // nil.
-func (c *Converter) resource(e *vigil.Event, v fhir.Version) *fhir.Node {
-	if kind, ok := jsonb.Get(e.Doc, "resourceType"); !ok || string(kind) != `"AuditEvent"` {
-		return nil
-	}
+func (c *Converter) stored(e *vigil.Event, v fhir.Version) *fhir.Node {
 	switch e.Format {
 	case vigil.FormatFHIRR4, vigil.FormatFHIRR5, vigil.FormatLogserver:
-	default:
+		return resource(e.Format, e.Doc, v)
+	}
+	return nil
+}
+
+// resource returns a document that is a valid AuditEvent as one of version v, and
+// nil for any other.
+func resource(f vigil.Format, doc []byte, v fhir.Version) *fhir.Node {
+	if kind, ok := jsonb.Get(doc, "resourceType"); !ok || string(kind) != `"AuditEvent"` {
 		return nil
 	}
-	n, err := fhir.ParseJSON(e.Doc, fhir.Limits{})
+	n, err := fhir.ParseJSON(doc, fhir.Limits{})
 	if err != nil {
 		return nil
 	}
 	from := fhir.Guess(n)
-	if e.Format == vigil.FormatFHIRR5 {
+	if f == vigil.FormatFHIRR5 {
 		from = fhir.R5
 	}
 	fhir.NativeReferences(n, from)
@@ -104,6 +114,33 @@ func (c *Converter) resource(e *vigil.Event, v fhir.Version) *fhir.Node {
 	if fhir.Failed(fhir.Validate(n, fhir.Options{Version: v, Profiles: fhir.Ignore})) {
 		return nil
 	}
+	return n
+}
+
+// embedded returns the valid AuditEvent in a document of logserver's, with what
+// the document says beside it; nil where there is none.
+func (c *Converter) embedded(e *vigil.Event, v fhir.Version) *fhir.Node {
+	if e.Format != vigil.FormatLogserver && e.Format != vigil.FormatSystem {
+		return nil
+	}
+	inner, ok := jsonb.Get(e.Doc, "resource")
+	if !ok {
+		return nil
+	}
+	n := resource(e.Format, inner, v)
+	if n == nil {
+		return nil
+	}
+	f := vigil.FormatFHIRR4
+	if v == fhir.R5 {
+		f = vigil.FormatFHIRR5
+	}
+	facts := c.mapping.Facts(e.Format, e.Doc)
+	b := builder{v: v, facts: &facts, n: n, given: c.mapping.Facts(f, fhir.AppendJSON(nil, n)).Values}
+	details := slices.DeleteFunc(c.details(e, vigil.Logserver, &facts), func(d detail) bool {
+		return strings.HasPrefix(d.kind, "/resource/") && d.kind != "/resource/id"
+	})
+	b.record(e, details, c.config.BaseURL)
 	return n
 }
 
@@ -130,7 +167,6 @@ func (c *Converter) exchange(e *vigil.Event, v fhir.Version) (*fhir.Node, error)
 			return nil, fmt.Errorf("convert exchange to AuditEvent: %w", err)
 		}
 	}
-	tag(n, e)
 	return n, nil
 }
 
@@ -150,7 +186,7 @@ func identify(n *fhir.Node, e *vigil.Event) {
 // tag says which format the document has.
 func tag(n *fhir.Node, e *vigil.Event) {
 	meta := metaOf(n)
-	all := append(meta.Remove("tag"), code{OriginSystem, string(e.Format), ""}.node("tag").Listed())
+	all := append(meta.Remove("tag"), fhir.NewObject("tag", fhir.NewString("system", OriginSystem), fhir.NewString("code", string(e.Format))).Listed())
 	meta.Add(all...)
 }
 

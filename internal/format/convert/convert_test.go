@@ -182,6 +182,8 @@ func extra(f vigil.Fact, val string, want vigil.Facts) bool {
 	switch f {
 	case vigil.FactEntity: // patients are entities
 		return slices.Contains(want.Values[vigil.FactPatient], val)
+	case vigil.FactPatient: // agents who are patients count, as for R4's search parameter
+		return slices.Contains(want.Values[vigil.FactAgent], val)
 	case vigil.FactAgent: // applications are agents
 		return slices.Contains(want.Values[vigil.FactClient], val)
 	case vigil.FactType, vigil.FactSubtype: // standard codes

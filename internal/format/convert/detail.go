@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -28,8 +29,9 @@ type detail struct{ kind, text string }
 // record adds the entity that stands for the original: where it is, the facts
 // that no element could say, and the values that are no facts.
 func (b *builder) record(e *vigil.Event, details []detail, baseURL string) {
-	what := fhir.NewObject("what", fhir.NewString("display", "original document"))
+	what := b.obj("what", b.str("display", "original document"))
 	n := b.entity(what, somethingElse, code{})
+	n.Children = slices.Grow(n.Children, len(details)+8)
 	b.detail(n, detail{detailRaw, baseURL + "/raw/" + e.UID.String()})
 	for _, p := range lists {
 		want, given := b.want(p.fact), b.given[p.fact]
@@ -44,6 +46,23 @@ func (b *builder) record(e *vigil.Event, details []detail, baseURL string) {
 	for _, d := range details {
 		b.detail(n, d)
 	}
+}
+
+// query writes what was searched for, which FHIR has an element for, and returns
+// the other details.
+func (b *builder) query(v vigil.Vocabulary, details []detail) []detail {
+	return slices.DeleteFunc(details, func(d detail) bool {
+		if d.kind != queries[v] || d.kind == "" {
+			return false
+		}
+		b.entity(nil, aSystemObject, asQuery).Add(b.str("query", base64.StdEncoding.EncodeToString([]byte(d.text))))
+		return true
+	})
+}
+
+// queries are the places of what was searched for.
+var queries = [vigil.NumVocabularies]string{
+	vigil.Logserver: "/entity/query", vigil.Aidbox: "/w_qs", vigil.Exchanges: "/query",
 }
 
 // lists are the facts, and whether their order says nothing.
@@ -63,20 +82,20 @@ var lists = func() (out []struct {
 
 // detail adds one detail; a text that FHIR's string cannot hold is in base64.
 func (b *builder) detail(entity *fhir.Node, d detail) {
-	n := fhir.NewObject("detail").Listed()
+	n := b.obj("detail").Listed()
 	kind := d.kind
 	if !plain(kind) {
 		kind = strconv.QuoteToASCII(kind)
 	}
 	if b.v == fhir.R5 {
-		n.Add(fhir.NewObject("type", fhir.NewString("text", kind)))
+		n.Add(b.obj("type", b.str("text", kind)))
 	} else {
-		n.Add(fhir.NewString("type", kind))
+		n.Add(b.str("type", kind))
 	}
 	if plain(d.text) {
-		n.Add(fhir.NewString("valueString", d.text))
+		n.Add(b.str("valueString", d.text))
 	} else {
-		n.Add(fhir.NewString("valueBase64Binary", base64.StdEncoding.EncodeToString([]byte(d.text))))
+		n.Add(b.str("valueBase64Binary", base64.StdEncoding.EncodeToString([]byte(d.text))))
 	}
 	entity.Add(n)
 }
@@ -126,7 +145,9 @@ func (w *walker) walk(val []byte, grouped bool) {
 				w.path = append(w.path, '.')
 			}
 			w.path = append(w.path, key...)
-			w.walk(member, grouped)
+			if !w.plain || !slices.Contains(unsaid, string(w.path)) {
+				w.walk(member, grouped)
+			}
 			w.pointer, w.path = w.pointer[:pointer], w.path[:path]
 		}
 	case '[':
@@ -164,7 +185,11 @@ func (w *walker) leaf(val []byte, grouped bool) {
 
 // isFact reports whether the value is a fact, word for word.
 func (w *walker) isFact() bool {
-	for _, f := range w.read[string(w.path)] {
+	facts := w.read[string(w.path)]
+	if path, ok := bytes.CutSuffix(w.path, []byte(".reference")); ok && facts == nil {
+		facts = w.read[string(path)] // of a Reference, this is what is read
+	}
+	for _, f := range facts {
 		if f == vigil.NumFacts {
 			if string(w.text) == w.recorded {
 				return true

@@ -12,7 +12,7 @@ import (
 // patient writes R5's element where the event is about one patient.
 func (b *builder) patient() {
 	if vals := b.want(vigil.FactPatient); len(vals) == 1 && isReference(vals[0], patientTypes) {
-		b.n.Add(fhir.NewObject("patient", fhir.NewString("reference", vals[0])))
+		b.n.Add(b.obj("patient", b.str("reference", vals[0])))
 	}
 }
 
@@ -20,15 +20,15 @@ func (b *builder) patient() {
 func (b *builder) entities() {
 	written := map[string]bool{}
 	for _, p := range b.want(vigil.FactPatient) {
-		what := fhir.NewObject("what")
+		what := b.obj("what")
 		switch {
 		case isReference(p, patientTypes):
-			what.Add(fhir.NewString("reference", p))
+			what.Add(b.str("reference", p))
 			b.given[vigil.FactPatient] = append(b.given[vigil.FactPatient], p)
 			b.given[vigil.FactEntity] = append(b.given[vigil.FactEntity], p)
 			written[p] = true
 		case plain(p):
-			what.Add(fhir.NewString("type", "Patient"), fhir.NewString("display", p))
+			what.Add(b.str("type", "Patient"), b.str("display", p))
 		default:
 			continue
 		}
@@ -38,12 +38,12 @@ func (b *builder) entities() {
 		if written[val] || !plain(val) {
 			continue
 		}
-		what, role := fhir.NewObject("what"), code{}
-		if isReference(val, nil) {
-			what.Add(fhir.NewString("reference", val))
+		what, role := b.obj("what"), code{}
+		if isReference(val, nil) && !strings.HasPrefix(val, "Patient/") { // which would be a patient
+			what.Add(b.str("reference", val))
 			role = asResource
 		} else {
-			what.Add(identifier(val))
+			what.Add(b.identifier(val))
 		}
 		b.given[vigil.FactEntity] = append(b.given[vigil.FactEntity], val)
 		b.entity(what, aSystemObject, role)
@@ -52,34 +52,25 @@ func (b *builder) entities() {
 
 // entity adds an entity; R5 has no types of them.
 func (b *builder) entity(what *fhir.Node, kind, role code) *fhir.Node {
-	n := fhir.NewObject("entity", what).Listed()
+	n := b.obj("entity").Listed().Add(what)
 	if b.v == fhir.R4 {
-		n.Add(kind.node("type"))
+		n.Add(b.coding(kind, "type"))
 	}
 	switch {
 	case role.code == "":
 	case b.v == fhir.R5:
-		n.Add(role.concept("role"))
+		n.Add(b.concept(role, "role"))
 	default:
-		n.Add(role.node("role"))
+		n.Add(b.coding(role, "role"))
 	}
-	b.n.Add(n)
+	at := len(b.n.Children)
+	for i, c := range b.n.Children {
+		if c.Name == "entity" {
+			at = i + 1
+		}
+	}
+	b.n.Children = slices.Insert(b.n.Children, at, n)
 	return n
-}
-
-// identifier returns an Identifier of a text.
-func identifier(val string) *fhir.Node {
-	n := fhir.NewObject("identifier")
-	if isURI(val) {
-		n.Add(fhir.NewString("system", systemURI))
-	}
-	return n.Add(fhir.NewString("value", val))
-}
-
-// absent is the extension that stands for a value that nobody gave.
-func absent(reason string) *fhir.Node {
-	return fhir.NewObject("extension",
-		fhir.NewString("url", "http://hl7.org/fhir/StructureDefinition/data-absent-reason"), fhir.NewString("valueCode", reason)).Listed()
 }
 
 var (

@@ -49,11 +49,12 @@ func (c *Converter) rest(text []byte, v vigil.Vocabulary, facts *vigil.Facts) []
 		w.recorded = facts.Occurred.UTC().Format(instant)
 	}
 	w.walk(text, false)
-	return slices.DeleteFunc(w.out, func(d detail) bool {
-		parts := strings.SplitN(d.kind, "/", 5)
-		return d.kind == "/resourceType" || parts[1] == "text" || len(parts) > 3 && parts[1] == "entity" && (parts[3] == "detail" || parts[3] == "query")
-	})
+	return w.out
 }
+
+// unsaid are the places in an AuditEvent that are said elsewhere in the document,
+// or to nobody but a browser.
+var unsaid = []string{"resourceType", "text", "entity.detail", "entity.query"}
 
 // document is a JSON object in the making.
 type document struct {
@@ -133,17 +134,14 @@ func (d *document) flat() {
 		d.add("tags", kinds[1:]...)
 	}
 	d.add("subtype", vals[vigil.FactSubtype]...)
-	var outcomes, texts []string
-	for _, o := range vals[vigil.FactOutcome] {
-		switch o {
-		case "0", "4", "8", "12":
-			outcomes = append(outcomes, o)
-		default:
-			texts = append(texts, o)
-		}
+	// A text that would be read as a code has to be where none are expected.
+	outcomes := vals[vigil.FactOutcome]
+	plain := 0
+	for plain < len(outcomes) && format.Outcome(outcomes[plain]) == outcomes[plain] {
+		plain++
 	}
-	d.add("outcome", outcomes...)
-	d.add("outcomeDesc", texts...)
+	d.add("outcome", outcomes[:plain]...)
+	d.add("outcomeDesc", outcomes[plain:]...)
 	d.add("correlation", vals[vigil.FactCorrelation]...)
 	d.add("purpose", vals[vigil.FactPurpose]...)
 	d.add("tenant", vals[vigil.FactTenant]...)
