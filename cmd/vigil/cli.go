@@ -11,23 +11,25 @@ import (
 
 // cli is every command. Each lives in a file of its own.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Take in, keep and serve audit events."`
-	Token   tokenCmd   `cmd:"" help:"Make a token for a role."`
-	Query   queryCmd   `cmd:"" help:"Ask a server or a store, in the words of the API."`
-	Tail    tailCmd    `cmd:"" help:"Follow new events."`
-	Import  importCmd  `cmd:"" help:"Take in events from files: NDJSON, JSON, CSV, or a dump of logserver."`
-	Export  exportCmd  `cmd:"" help:"Write events to a file: NDJSON, CSV, or SQL for a logserver."`
-	Config  configCmd  `cmd:"" help:"Print every setting, its value and where that came from."`
-	Health  healthCmd  `cmd:"" help:"Ask the server on this machine whether it is ready: for health checks."`
-	Verify  verifyCmd  `cmd:"" help:"Prove that nothing in a store or a running server was changed."`
-	Check   checkCmd   `cmd:"" help:"Check every file of a store that no server has open, or a database."`
-	Recover recoverCmd `cmd:"" help:"Let a store that was put back to an older state take events again, in a new epoch."`
-	Migrate migrateCmd `cmd:"" help:"Make a PostgreSQL database ready for this version, or upgrade it."`
-	Bench   benchCmd   `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
-	Gateway gatewayCmd `cmd:"" help:"Stand before a FHIR server and record every request to it."`
-	Spool   spoolCmd   `cmd:"" help:"Look into a gateway's spool."`
-	HMAC    hmacCmd    `cmd:"" name:"hmac" help:"Print the pseudonym that stands for a value in a gateway's records."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Take in, keep and serve audit events."`
+	Token      tokenCmd      `cmd:"" help:"Make a token for a role."`
+	Query      queryCmd      `cmd:"" help:"Ask a server or a store, in the words of the API."`
+	Tail       tailCmd       `cmd:"" help:"Follow new events."`
+	Import     importCmd     `cmd:"" help:"Take in events from files: NDJSON, JSON, CSV, or a dump of logserver."`
+	Export     exportCmd     `cmd:"" help:"Write events to a file: NDJSON, CSV, or SQL for a logserver."`
+	Send       sendCmd       `cmd:"" help:"Send AuditEvents from files to a FHIR server."`
+	Config     configCmd     `cmd:"" help:"Print every setting, its value and where that came from."`
+	Health     healthCmd     `cmd:"" help:"Ask the server on this machine whether it is ready: for health checks."`
+	Verify     verifyCmd     `cmd:"" help:"Prove that nothing in a store or a running server was changed."`
+	Check      checkCmd      `cmd:"" help:"Check every file of a store that no server has open, or a database."`
+	Recover    recoverCmd    `cmd:"" help:"Let a store that was put back to an older state take events again, in a new epoch."`
+	Migrate    migrateCmd    `cmd:"" help:"Make a PostgreSQL database ready for this version, or upgrade it."`
+	Bench      benchCmd      `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
+	Gateway    gatewayCmd    `cmd:"" help:"Stand before a FHIR server and record every request to it."`
+	Spool      spoolCmd      `cmd:"" help:"Look into a gateway's spool."`
+	HMAC       hmacCmd       `cmd:"" name:"hmac" help:"Print the pseudonym that stands for a value in a gateway's records."`
+	Quarantine quarantineCmd `cmd:"" name:"quarantine" help:"See what could not be taken, and try again."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 }

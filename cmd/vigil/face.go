@@ -17,6 +17,7 @@ import (
 	"vigil"
 	"vigil/internal/auth"
 	"vigil/internal/config"
+	"vigil/internal/fhirapi"
 	"vigil/internal/postgrest"
 	"vigil/internal/server"
 	"vigil/internal/store"
@@ -102,14 +103,17 @@ func local(ctx context.Context, s store.Store, cfg *config.Config) (*face, error
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	recorded := make(chan error, 1)
 	go func() { recorded <- recorder.Run(ctx) }()
-	api := postgrest.New(postgrest.Config{
-		Store: s, Aggregates: cfg.Aggregates, Now: time.Now,
-		Authenticate: func(*http.Request) (*auth.Principal, error) {
-			return &auth.Principal{Subject: "local", Role: "admin", Roles: []string{"admin"}, Authenticated: true}, nil
-		},
-		Allow: func(*auth.Principal, string, auth.Action) error { return nil },
+	who := func(*http.Request) (*auth.Principal, error) {
+		return &auth.Principal{Subject: "local", Role: "admin", Roles: []string{"admin"}, Authenticated: true}, nil
+	}
+	all := func(*auth.Principal, string, auth.Action) error { return nil }
+	api := postgrest.New(postgrest.Config{Store: s, Aggregates: cfg.Aggregates, Now: time.Now, Authenticate: who, Allow: all})
+	resources := fhirConfig(cfg, s)
+	resources.Authenticate, resources.Allow = who, all
+	h := server.Handler(server.Config{
+		API: api, Log: http.NotFoundHandler(), Edge: edge, Recorder: recorder,
+		Routes: []server.Route{{Path: "/fhir/", Handler: fhirapi.New(resources).Handler()}},
 	})
-	h := server.Handler(server.Config{API: api, Log: http.NotFoundHandler(), Edge: edge, Recorder: recorder})
 	return &face{
 		remote: &remote{name: storeName(cfg), base: "http://vigil", client: &http.Client{Transport: inProcess{h}}},
 		store:  s,

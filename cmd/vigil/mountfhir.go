@@ -3,11 +3,13 @@ package main
 import (
 	"net/http"
 
+	"vigil/internal/config"
 	"vigil/internal/fhirapi"
 	"vigil/internal/format"
 	"vigil/internal/format/convert"
 	"vigil/internal/format/fhir"
 	"vigil/internal/server"
+	"vigil/internal/store"
 )
 
 // policies has what the setting fhir.profiles means.
@@ -15,15 +17,20 @@ var policies = map[string]fhir.Policy{
 	"warn": fhir.Warn, "refuse": fhir.Refuse, "quarantine": fhir.Quarantine, "ignore": fhir.Ignore,
 }
 
-// fhir makes the FHIR face.
+// fhir makes the FHIR face of a server.
 func (s *serving) fhir(gate *server.Gate, baseURL func(*http.Request) string) http.Handler {
-	c := s.cfg.FHIR
-	return fhirapi.New(fhirapi.Config{
-		Store: s.store, Authenticate: gate.Authenticate, Allow: gate.Allow, Limits: s.limits(), BaseURL: baseURL,
-		Convert: convert.New(convert.Config{Zone: s.cfg.Zone, BaseURL: s.cfg.BaseURL}).AuditEvent,
-		Mapping: format.New(s.cfg.Zone), DateIndex: s.cfg.IsPostgres(),
-		Profiles: policies[c.Profiles], StrictSearch: c.StrictSearch, DateMandatory: c.DateMandatory,
-		Count: c.Count, MaxCount: c.MaxCount, QueryTime: s.cfg.Limits.QueryTime,
-		CORSOrigins: s.cfg.CORSOrigins, Version: version(), Zone: s.cfg.Zone, Log: s.log,
-	}).Handler()
+	c := fhirConfig(s.cfg, s.store)
+	c.Authenticate, c.Allow, c.Limits, c.BaseURL, c.Log = gate.Authenticate, gate.Allow, s.limits(), baseURL, s.log
+	return fhirapi.New(c).Handler()
+}
+
+// fhirConfig returns what the FHIR face over a store is made of, but for who asks.
+func fhirConfig(cfg *config.Config, s store.Store) fhirapi.Config {
+	return fhirapi.Config{
+		Store: s, Convert: convert.New(convert.Config{Zone: cfg.Zone, BaseURL: cfg.BaseURL}).AuditEvent,
+		Mapping: format.New(cfg.Zone), DateIndex: cfg.IsPostgres(),
+		Profiles: policies[cfg.FHIR.Profiles], StrictSearch: cfg.FHIR.StrictSearch, DateMandatory: cfg.FHIR.DateMandatory,
+		Count: cfg.FHIR.Count, MaxCount: cfg.FHIR.MaxCount, QueryTime: cfg.Limits.QueryTime,
+		CORSOrigins: cfg.CORSOrigins, Version: version(), Zone: cfg.Zone,
+	}
 }

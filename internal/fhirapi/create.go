@@ -39,8 +39,14 @@ func (a *API) create(c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	batch := &store.Batch{Events: []*vigil.Event{t.event}, Key: key}
+	if uid := c.header.Get(retryHeader); uid != "" {
+		if err := a.retry(c, batch, uid, t); err != nil {
+			return nil, err
+		}
+	}
 	ans, err := a.createIf(c, c.header.Get("If-None-Exist"), func() (*answer, error) {
-		receipt, err := a.Store.Append(c.ctx, &store.Batch{Events: []*vigil.Event{t.event}, Key: key})
+		receipt, err := a.Store.Append(c.ctx, batch)
 		if err != nil {
 			return nil, err
 		}
