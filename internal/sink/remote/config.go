@@ -34,7 +34,8 @@ type Config struct {
 	BatchLines     int               // lines of one request, unless one event has more; 0 is the kind's default
 	BatchBytes     int               // bytes of one request, unless one event has more; 0 is the kind's default
 
-	// Time is when the event of a line happened; nil is [EventTime].
+	// Time is when the event of a line happened; nil is [EventTime]. The line is a
+	// JSON object, or empty where it is text.
 	Time func(e *vigil.Event, line []byte) time.Time
 	// Key names the batch that is being written. It is asked where events have no
 	// UID yet; nil gives such events no id.

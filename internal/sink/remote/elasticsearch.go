@@ -84,7 +84,7 @@ func (b *bulk) item(dst []byte, it *item) []byte {
 
 // appendStamped appends the line as an object with @timestamp.
 func appendStamped(dst []byte, it *item) []byte {
-	if !it.isObject() {
+	if !it.object {
 		dst = append(dst, `{"message":`...)
 		dst = append(sink.AppendText(dst, it.line), `,"@timestamp":"`...)
 		dst = it.at.UTC().AppendFormat(dst, time.RFC3339Nano)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vigil"
+	"vigil/internal/jsonb"
 	"vigil/internal/sink"
 )
 
@@ -32,7 +33,6 @@ type Sink struct {
 	items   []item
 	body    *body
 	refused int // bodies of one line in a row
-	scratch []byte
 }
 
 var _ vigil.Writer = (*Sink)(nil)
@@ -56,18 +56,14 @@ type protocol struct {
 
 // item is one line of a batch. Its slices are the batch's.
 type item struct {
-	e     *vigil.Event
-	event int    // place of e in the batch
-	line  []byte // without the newline
-	id    []byte // the same whenever it is sent again; empty: none
-	at    time.Time
+	e      *vigil.Event
+	event  int    // place of e in the batch
+	line   []byte // without the newline
+	object bool   // the line is a JSON object, else it is text
+	id     []byte // the same whenever it is sent again; empty: none
+	at     time.Time
 	// spans in the batch's buffers, until these have stopped growing
 	from, to, idFrom, idTo int
-}
-
-// isObject reports whether the line is a JSON object, not text.
-func (it *item) isObject() bool {
-	return len(it.line) > 1 && it.line[0] == '{' && it.line[len(it.line)-1] == '}'
 }
 
 func newSink(c Config, p protocol) (*Sink, error) {
@@ -144,7 +140,8 @@ func (s *Sink) lines(ctx context.Context, events []*vigil.Event) {
 	kept := s.items[:0]
 	for _, it := range s.items {
 		it.line, it.id = s.text[it.from:it.to], s.ids[it.idFrom:it.idTo]
-		it.at = s.c.Time(it.e, it.line)
+		it.object = it.line[0] == '{' && jsonb.Check(it.line, jsonb.Limits{}) == nil
+		it.at = s.c.time(&it)
 		if s.p.skip == nil || !s.p.skip(&it) {
 			kept = append(kept, it)
 		}

@@ -20,9 +20,10 @@ func EventTime(e *vigil.Event, line []byte) time.Time {
 	return e.Received
 }
 
-// LineTime is the time that a line says it is of; zero where it says none.
+// LineTime is the time that a line says it is of; zero where it says none. The
+// line must be a JSON object, or empty.
 func LineTime(line []byte) time.Time {
-	if len(line) == 0 || line[0] != '{' {
+	if len(line) == 0 {
 		return time.Time{}
 	}
 	for _, key := range timeKeys {
@@ -35,4 +36,12 @@ func LineTime(line []byte) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// time is when the event of an item happened.
+func (c *Config) time(it *item) time.Time {
+	if it.object {
+		return c.Time(it.e, it.line)
+	}
+	return c.Time(it.e, nil)
 }

@@ -200,9 +200,12 @@ func (f *File) align(wall time.Time) error {
 			f.leave()
 		}
 	}
+	if f.f == nil {
+		if err := f.roll(wall, 0); err != nil {
+			return err
+		}
+	}
 	switch {
-	case f.f == nil:
-		return f.roll(wall, 0)
 	case f.o.MaxLines > 0 && f.lines >= f.o.MaxLines:
 		f.leave()
 		if err := (generations{f.o.Path}).push(f.o.Generations); err != nil {

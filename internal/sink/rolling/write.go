@@ -3,6 +3,7 @@ package rolling
 import (
 	"bytes"
 	"errors"
+	"syscall"
 	"time"
 )
 
@@ -98,11 +99,11 @@ func (f *File) tryShared(text []byte) (full bool, err error) {
 			err = errors.Join(err, unlock(file))
 		}
 	}()
-	info, err := file.Stat()
-	if err != nil {
+	var info syscall.Stat_t // not file.Stat, which allocates
+	if err := syscall.Fstat(int(file.Fd()), &info); err != nil {
 		return false, err
 	}
-	f.size = info.Size()
+	f.size = info.Size
 	if f.o.SizeLimit > 0 && f.size >= f.o.SizeLimit {
 		return true, nil
 	}

@@ -1,0 +1,174 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vigil/internal/jsonb"
+	"vigil/internal/sink"
+)
+
+// OTLPOptions are what an OpenTelemetry collector needs beside a [Config].
+type OTLPOptions struct {
+	// Resource has the attributes of the resource; service.name is vigil where it is
+	// not there.
+	Resource map[string]string
+}
+
+// NewOTLP returns a Sink for OTLP over HTTP in its JSON encoding. A line that is
+// a JSON object is the body as a map, another one is a string; the severity is
+// read from lvl, level or severity.
+func NewOTLP(c Config, o OTLPOptions) (*Sink, error) {
+	open := `{"resourceLogs":[{"resource":{"attributes":` + attributes(o.Resource) + `},"scopeLogs":[{"scope":{"name":"vigil"},"logRecords":[`
+	return newSink(c, protocol{
+		path: "/v1/logs", contentType: "application/json", lines: 1000, bytes: 2 << 20,
+		open: open, sep: ",", close: "]}]}]}", item: appendRecord, judge: judgeOTLP,
+	})
+}
+
+func attributes(resource map[string]string) string {
+	b := []byte(`[{"key":"service.name","value":{"stringValue":`)
+	b = append(sink.AppendText(b, []byte(orElse(resource["service.name"], "vigil"))), "}}"...)
+	for _, key := range sortedKeys(resource) {
+		if key != "service.name" {
+			b = append(sink.AppendText(append(b, `,{"key":`...), []byte(key)), `,"value":{"stringValue":`...)
+			b = append(sink.AppendText(b, []byte(resource[key])), "}}"...)
+		}
+	}
+	return string(append(b, ']'))
+}
+
+// appendRecord appends one logRecord.
+func appendRecord(dst []byte, it *item) []byte {
+	dst = append(dst, `{"timeUnixNano":"`...)
+	dst = strconv.AppendInt(dst, it.at.UnixNano(), 10)
+	if !it.e.Received.IsZero() {
+		dst = append(dst, `","observedTimeUnixNano":"`...)
+		dst = strconv.AppendInt(dst, it.e.Received.UnixNano(), 10)
+	}
+	dst = append(dst, '"')
+	if text, number := severity(it); number > 0 {
+		dst = append(dst, `,"severityNumber":`...)
+		dst = strconv.AppendInt(dst, int64(number), 10)
+		dst = sink.AppendText(append(dst, `,"severityText":`...), text)
+	}
+	dst = append(dst, `,"body":`...)
+	if it.object {
+		dst = appendAny(dst, it.line)
+	} else {
+		dst = append(sink.AppendText(append(dst, `{"stringValue":`...), it.line), '}')
+	}
+	dst = append(dst, `,"attributes":[{"key":"vigil.table","value":{"stringValue":`...)
+	dst = append(sink.AppendText(dst, []byte(it.e.Table)), '}', '}')
+	if len(it.id) > 0 {
+		dst = append(dst, `,{"key":"log.record.uid","value":{"stringValue":"`...)
+		dst = append(append(dst, it.id...), `"}}`...)
+	}
+	return append(dst, ']', '}')
+}
+
+// severities has OTLP's numbers of the words that lines use.
+var severities = map[string]int{
+	"all": 1, "trace": 1, "verbose": 1, "debug": 5, "info": 9, "information": 9, "informational": 9, "notice": 10,
+	"warn": 13, "warning": 13, "error": 17, "err": 17, "fatal": 21, "panic": 21, "critical": 21, "alert": 21, "emergency": 24,
+}
+
+// severity is the level that a line gives itself; 0 where it gives none.
+func severity(it *item) (text []byte, number int) {
+	if !it.object {
+		return nil, 0
+	}
+	for _, key := range [...]string{"lvl", "level", "severity", "levelname", "@l"} {
+		v, ok := jsonb.Get(it.line, key)
+		if ok && jsonb.Kind(v) == '"' {
+			text = jsonb.AppendText(nil, v)
+			return text, severities[strings.ToLower(string(text))]
+		}
+	}
+	return nil, 0
+}
+
+// appendAny appends a JSON value as an AnyValue. Null is the empty one.
+func appendAny(dst, v []byte) []byte {
+	switch jsonb.Kind(v) {
+	case '{':
+		dst = append(dst, `{"kvlistValue":{"values":[`...)
+		first := true
+		for key, member := range jsonb.Members(v) {
+			if !first {
+				dst = append(dst, ',')
+			}
+			first = false
+			dst = append(sink.AppendText(append(dst, `{"key":`...), []byte(key)), `,"value":`...)
+			dst = append(appendAny(dst, member), '}')
+		}
+		return append(dst, "]}}"...)
+	case '[':
+		dst = append(dst, `{"arrayValue":{"values":[`...)
+		first := true
+		for element := range jsonb.Elements(v) {
+			if !first {
+				dst = append(dst, ',')
+			}
+			first = false
+			dst = appendAny(dst, element)
+		}
+		return append(dst, "]}}"...)
+	case '"':
+		return append(append(append(dst, `{"stringValue":`...), v...), '}')
+	case 't', 'f':
+		return append(append(append(dst, `{"boolValue":`...), v...), '}')
+	case '0':
+		if _, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+			return append(append(append(dst, `{"intValue":"`...), v...), '"', '}')
+		}
+		if _, err := strconv.ParseFloat(string(v), 64); err == nil {
+			return append(append(append(dst, `{"doubleValue":`...), v...), '}')
+		}
+		return append(append(append(dst, `{"stringValue":"`...), v...), '"', '}') // beyond a double
+	}
+	return append(dst, '{', '}')
+}
+
+// judgeOTLP reads a partial success. The specification forbids to send again
+// what was taken, and does not say which records were not, so the count is set
+// aside with the batch's first event.
+func judgeOTLP(ctx context.Context, s *Sink, a *answer, items []item) outcome {
+	switch a.status {
+	case http.StatusOK:
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return outcome{err: waitFor(0, "%s answered %s: the address wants /v1/logs", s.url.Host, reason(a))}
+	default:
+		return byStatus(ctx, s, a, items)
+	}
+	var got struct {
+		PartialSuccess struct {
+			Rejected json.Number `json:"rejectedLogRecords"`
+			Message  string      `json:"errorMessage"`
+		} `json:"partialSuccess"`
+	}
+	if err := json.Unmarshal(a.body, &got); err != nil && len(strings.TrimSpace(string(a.body))) > 0 {
+		return outcome{err: waitFor(0, "%s answered what no collector answers: %s", s.url.Host, reason(a))}
+	}
+	n, _ := strconv.Atoi(strings.Trim(got.PartialSuccess.Rejected.String(), `"`)) // 0 where there is none
+	if n <= 0 {
+		return outcome{}
+	}
+	why := clip(got.PartialSuccess.Message, reasonSize)
+	if n >= len(items) {
+		out := outcome{}
+		for i := range items {
+			out.items = append(out.items, refusal{i, why})
+		}
+		return out
+	}
+	last := items[len(items)-1].id
+	return outcome{count: n, items: []refusal{{0, strconv.Itoa(n) + " of " + strconv.Itoa(len(items)) + " records, this one to " + string(last) + ": " + why}}}
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
