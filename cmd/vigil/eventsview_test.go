@@ -104,7 +104,7 @@ func TestEventsView(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // again changes nothing
-			if _, err := migrateDatabase(t.Context(), cfg, "", slog.New(slog.DiscardHandler)); err != nil {
+			if _, _, err := migrateDatabase(t.Context(), cfg, "", slog.New(slog.DiscardHandler), nil); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"time"
 
 	"vigil/internal/config"
 	"vigil/internal/store/postgres"
@@ -21,7 +22,11 @@ func (*migrateCmd) Help() string {
 	return `The address needs a login that may create schemas and roles: the owner of the
 database. Servers need less: give their login by --user, and they may act as
 vigil_writer (insert) and vigil_reader (select), and do nothing else. It may be run
-at any time, beside servers, and again after it was broken off.`
+at any time, beside servers, and again after it was broken off.
+
+The table api.events of a logserver is taken over: its rows become events with the
+same ids, and the table itself is kept beside, in the schema logserver_old. Stop the
+logserver first.`
 }
 
 // Run makes the database what this version needs.
@@ -34,9 +39,20 @@ func (c *migrateCmd) Run(ctx context.Context, std *stdio) error {
 		return usagef("store %q: only a database is migrated: give --store postgres://OWNER:PASSWORD@HOST/DATABASE", storeName(cfg))
 	}
 	log := slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	user, err := migrateDatabase(ctx, cfg, c.User, log)
+	p := newProgress(std.Err, 0)
+	user, taken, err := migrateDatabase(ctx, cfg, c.User, log, func(done, total int64) {
+		p.total = total
+		p.step(done)
+	})
+	p.done()
 	if err != nil {
 		return err
+	}
+	if taken != nil {
+		fmt.Fprintf(std.Out, "taken over: %s of logserver's api.events, SHA-256 %s\n            the table is kept as logserver_old.events\n", number(taken.Rows, "row", "rows"), taken.Hash)
+		if len(taken.Moved) > 0 {
+			fmt.Fprintf(std.Out, "            views that read it went with it, make them again where they are needed: %s\n", strings.Join(taken.Moved, ", "))
+		}
 	}
 	_, err = fmt.Fprintf(std.Out, `%s is ready for this version.
 servers: %s may act as vigil_writer (insert) and vigil_reader (select)
@@ -48,14 +64,15 @@ psql:    %s may read the tables, as far as these roles exist
 // ownerURL returns the address that migrations are run with.
 func ownerURL(cfg *config.Config) string { return firstOf(cfg.Postgres.Owner, cfg.Store) }
 
-// migrateDatabase makes the database ready, and returns the login that servers use.
-func migrateDatabase(ctx context.Context, cfg *config.Config, user string, log *slog.Logger) (string, error) {
+// migrateDatabase makes the database ready, and takes over a logserver's table.
+// It returns the login that servers use, and what was taken over.
+func migrateDatabase(ctx context.Context, cfg *config.Config, user string, log *slog.Logger, progress func(done, total int64)) (string, *postgres.Takeover, error) {
 	if user == "" && cfg.Postgres.Owner != "" {
 		user = loginOf(cfg.Store)
 	}
 	g := postgres.Grants{User: user, Readers: cfg.Postgres.Readers}
-	err := postgres.Migrate(ctx, ownerURL(cfg), storeConfig(cfg, log, nil), g)
-	return firstOf(user, loginOf(ownerURL(cfg)), "the owner"), err
+	t, err := postgres.TakeOver(ctx, ownerURL(cfg), databaseOptions(cfg), storeConfig(cfg, log, nil), g, progress)
+	return firstOf(user, loginOf(ownerURL(cfg)), "the owner"), t, err
 }
 
 // loginOf returns the user of a database's address, empty where it names none.
@@ -68,4 +85,19 @@ func loginOf(address string) string {
 		return u.User.Username()
 	}
 	return u.Query().Get("user")
+}
+
+// migrate makes the database ready before it is served.
+func (s *serving) migrate(ctx context.Context) error {
+	next := time.Now()
+	_, taken, err := migrateDatabase(ctx, s.cfg, "", s.log, func(done, total int64) {
+		if now := time.Now(); now.After(next) || done == total {
+			s.log.Info("the table of a logserver is being taken over", "rows", done, "of", total)
+			next = now.Add(5 * time.Second)
+		}
+	})
+	if err == nil && taken != nil {
+		s.log.Warn("the table of a logserver was taken over, and is kept as logserver_old.events", "rows", taken.Rows, "sha256", taken.Hash, "views", taken.Moved)
+	}
+	return err
 }

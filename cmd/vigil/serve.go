@@ -94,6 +94,7 @@ type serving struct {
 	listener  net.Listener
 	admin     net.Listener // nil for none
 	gateways  *gateways
+	peers     *peers
 	relations *relation.DB // nil for none
 }
 
@@ -123,7 +124,7 @@ func (s *serving) open(ctx context.Context) (err error) {
 		}
 	}
 	if s.cfg.IsPostgres() && s.cfg.Postgres.Migrate {
-		if _, err := migrateDatabase(ctx, s.cfg, "", s.log); err != nil {
+		if err := s.migrate(ctx); err != nil {
 			return err
 		}
 	}
@@ -176,7 +177,7 @@ func (s *serving) listen() (err error) {
 		}
 	}
 	s.gateways, err = listenGateways(gatewaysConfig{
-		List: s.cfg.Gateways, Proxies: s.cfg, Dir: spoolDir(s.cfg), Log: s.log, Metrics: s.tel.Registry,
+		List: s.cfg.Gateways, Proxies: s.cfg, Peers: s.peers, Dir: spoolDir(s.cfg), Log: s.log, Metrics: s.tel.Registry,
 	})
 	if err != nil {
 		err = errors.Join(err, s.listener.Close())

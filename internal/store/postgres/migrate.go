@@ -40,7 +40,7 @@ type Grants struct {
 // Migrate makes the database at the owner's URL what this version needs: it
 // runs the migrations that have not been run, makes the tables of c that are
 // not there, and grants. It may be run at any time, by several at once. It
-// changes nothing that Vigil did not make.
+// changes nothing that Vigil did not make: see [TakeOver] for that.
 func Migrate(ctx context.Context, ownerURL string, c store.Config, g Grants) error {
 	err := migrate(ctx, ownerURL, configDefaults(c), g)
 	if err != nil {
@@ -49,11 +49,17 @@ func Migrate(ctx context.Context, ownerURL string, c store.Config, g Grants) err
 	return nil
 }
 
-func migrate(ctx context.Context, ownerURL string, c store.Config, g Grants) (err error) {
-	cat, err := store.NewCatalog(c)
-	if err != nil {
-		return err
-	}
+func migrate(ctx context.Context, ownerURL string, c store.Config, g Grants) error {
+	return asOwner(ctx, ownerURL, func(conn *pgx.Conn) error {
+		if err := checkForeign(ctx, conn); err != nil {
+			return err
+		}
+		return prepare(ctx, conn, c, g)
+	})
+}
+
+// asOwner connects, and does what no two may do at a time.
+func asOwner(ctx context.Context, ownerURL string, do func(conn *pgx.Conn) error) (err error) {
 	cc, err := parseURL(ownerURL)
 	if err != nil {
 		return err
@@ -62,14 +68,21 @@ func migrate(ctx context.Context, ownerURL string, c store.Config, g Grants) (er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, closing(conn, nil)) }()
 	if err := checkServer(ctx, conn); err != nil {
 		return err
 	}
 	if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", migrationLock); err != nil {
 		return err
 	}
-	if err := checkForeign(ctx, conn); err != nil {
+	return do(conn)
+}
+
+// prepare makes what this version and configuration need and the database does
+// not have.
+func prepare(ctx context.Context, conn *pgx.Conn, c store.Config, g Grants) error {
+	cat, err := store.NewCatalog(c)
+	if err != nil {
 		return err
 	}
 	if err := runMigrations(ctx, conn); err != nil {

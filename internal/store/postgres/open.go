@@ -189,6 +189,11 @@ func (s *Store) findTables(ctx context.Context) error {
 	if len(done) < len(all) {
 		return fmt.Errorf("%w: %s has not been run", ErrNotMigrated, all[len(done)].name)
 	}
+	if unfinished, err := isUnfinished(ctx, conn); err != nil {
+		return err
+	} else if unfinished && !s.opts.takingOver {
+		return fmt.Errorf("%w: not all rows of %s.events have been moved", ErrNotMigrated, oldSchema)
+	}
 	rows, err := conn.Query(ctx, "select name, vigil.facts_of(t) from vigil.tables t order by number")
 	if err != nil {
 		return err

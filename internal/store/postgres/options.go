@@ -37,6 +37,8 @@ type Options struct {
 	// OnFatal is called once, in a goroutine of its own, when the store stops
 	// taking events for good: the process should end, and look again at its next start.
 	OnFatal func(error)
+
+	takingOver bool // the rows of a logserver are being moved by this store
 }
 
 const (
