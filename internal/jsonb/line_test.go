@@ -1,0 +1,49 @@
+package jsonb_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"unicode"
+
+	"vigil/internal/jsonb"
+)
+
+func FuzzLine(f *testing.F) {
+	for _, s := range []string{
+		`{"a" : [1, 2.50e3],` + "\n" + `"b":"x\"\\ \u0001` + "\u007f\u0085\u2028\u2029é" + `"}`,
+		"\xff\x00\x1b[31m\r\n\t", `"\\"`, ` [ ] `, "\u202e", "",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s := jsonb.AppendLineString(nil, text)
+		checkLine(t, s)
+		var back string
+		if err := json.Unmarshal(s, &back); err != nil || back != string([]rune(string(text))) {
+			t.Fatalf("%q became %s, which is %q (%v)", text, s, back, err)
+		}
+		if jsonb.Check(text, jsonb.Limits{Depth: 100}) != nil {
+			return
+		}
+		line := jsonb.AppendLine(nil, text)
+		checkLine(t, line)
+		var was, is any
+		if json.Unmarshal(text, &was) != nil {
+			return // a number that only PostgreSQL takes
+		}
+		if err := json.Unmarshal(line, &is); err != nil || !reflect.DeepEqual(was, is) {
+			t.Fatalf("%s became %s (%v)", text, line, err)
+		}
+	})
+}
+
+// checkLine fails where something in b could end a line or steer a terminal.
+func checkLine(t *testing.T, b []byte) {
+	t.Helper()
+	for _, r := range string(b) {
+		if unicode.IsControl(r) || r == 0x2028 || r == 0x2029 {
+			t.Fatalf("%q holds %U", b, r)
+		}
+	}
+}
