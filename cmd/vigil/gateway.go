@@ -118,8 +118,12 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 	if err != nil {
 		return usageError{err}
 	}
+	p, err := loadPeers(cfg, std, tel.Log)
+	if err != nil {
+		return err
+	}
 	g, err := listenGateways(gatewaysConfig{
-		List: cfg.Gateways, Proxies: cfg, ByTable: true, Dir: "vigil-spool", Log: tel.Log, Metrics: tel.Registry,
+		List: cfg.Gateways, Proxies: cfg, Peers: p, ByTable: true, Dir: "vigil-spool", Log: tel.Log, Metrics: tel.Registry,
 	})
 	if err != nil {
 		return err

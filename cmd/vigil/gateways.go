@@ -32,6 +32,7 @@ type gatewaysConfig struct {
 	Writer  vigil.Writer   // takes what the spools hold
 	ByTable bool           // one table at a time
 	Auth    *auth.Authenticator
+	Peers   *peers
 	Dir     string // of the spools that name none
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
@@ -98,9 +99,9 @@ func (f *frontGateway) open(c *gatewaysConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	builder := balp.New(balp.Config{Observer: f.Name, Site: f.Site, PerPatient: f.PerPatient})
+	audit := c.Peers.auditEvents(balp.Config{Observer: f.Name, Site: f.Site, PerPatient: f.PerPatient})
 	reader := gateway.NewReader(gateway.ReaderConfig{
-		Events: exchangeAndAudit(builder.Events), MaxKept: int(f.MaxKept), Pseudonyms: pseudonyms,
+		Events: exchangeAndAudit(audit), MaxKept: int(f.MaxKept), Pseudonyms: pseudonyms,
 	})
 	dir := f.spoolDir(c.Dir)
 	f.spool, err = spool.Open(spool.Config{
@@ -136,6 +137,9 @@ func (f *frontGateway) record(c *gatewaysConfig, dir string, pseudonyms *gateway
 		Spool: f.spool, Name: f.Name, MaxBody: int(f.MaxBody), TrustedProxies: f.Proxies(c.Proxies.TrustedProxies),
 		UserHeader: f.UserHeader, PurposeHeader: f.PurposeHeader, AuditHeaders: f.AuditHeaders,
 		Pseudonyms: pseudonyms, IgnoreBodyHeader: f.IgnoreBodyHeader, Level: gateway.Metadata, Log: f.log,
+	}
+	if c.Peers.payloads() {
+		gc.Level = gateway.RequestResponse
 	}
 	var err error
 	if f.Level != "" {

@@ -101,6 +101,9 @@ type serving struct {
 // open makes the parts, in the order of what needs what.
 func (s *serving) open(ctx context.Context) (err error) {
 	s.limitMemory()
+	if s.peers, err = loadPeers(s.cfg, s.std, s.log); err != nil {
+		return err
+	}
 	// Addresses come first: one that is taken must leave no new store behind.
 	if err := s.listen(); err != nil {
 		return err

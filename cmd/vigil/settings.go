@@ -33,5 +33,7 @@ func (s *settings) load(std *stdio, more map[string]string) (*config.Config, err
 	if err != nil {
 		return nil, usageError{fmt.Errorf("configuration: %w", err)}
 	}
+	c.Peers.Firely = peerDir(c.Peers.Firely, std, "VONK_PATH_TO_SETTINGS=")
+	c.Peers.HDR = peerDir(c.Peers.HDR, std, "")
 	return c, nil
 }

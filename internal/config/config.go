@@ -31,9 +31,11 @@ type Config struct {
 
 	Auth   Auth
 	Tables []Table
+	Sinks  []Sink
 	Roles  Roles
 
 	Gateways []Gateway
+	Peers    Peers
 
 	Limits       Limits
 	MaxRows      int64    // rows of one answer; 0 is no limit
@@ -63,6 +65,7 @@ type Config struct {
 	Ignored []Setting
 
 	origins map[string]origin // by setting name
+	aidbox  []Sink            // from Aidbox's names of settings
 }
 
 // TLS names the files of the API's certificate. They are read again when they change.

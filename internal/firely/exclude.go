@@ -102,3 +102,21 @@ func (s *Settings) Excludes(x *vigil.Exchange) bool {
 	}
 	return false
 }
+
+// Audits reports whether an AuditEvent is written of x, which is a whole exchange.
+func (s *Settings) Audits(x *vigil.Exchange) bool {
+	return s.Events.covers(x) && !s.Excludes(x)
+}
+
+// covers reports whether x is within the scope.
+func (s Scope) covers(x *vigil.Exchange) bool {
+	return s == All || s == Transactions && (x.Interaction == "batch" || x.Interaction == "transaction")
+}
+
+// String writes x down as it is recorded: methods and path.
+func (x Excluded) String() string {
+	if len(x.Methods) == 0 {
+		return "* " + x.URLPath
+	}
+	return strings.Join(x.Methods, "|") + " " + x.URLPath
+}

@@ -105,6 +105,27 @@ func TestPipeline(t *testing.T) {
 	}
 }
 
+// TestAudits: AuditEvents have a scope of their own, and the same exclusions.
+func TestAudits(t *testing.T) {
+	s := load(t, files("appsettings.json", `{"Audit": {"ExcludedRequests": [{"UrlPath": "/metadata"}]},
+		"PipelineOptions": {"Branches": [{"Include": ["Vonk.Plugin.Audit.AuditEventTransactionConfiguration"]}]}}`))
+	if !s.Configured || load(t, files("appsettings.json", `{"Logging": {}}`)).Configured {
+		t.Error("what is configured")
+	}
+	for interaction, want := range map[string]bool{"read": false, "batch": true, "transaction": true} {
+		if got := s.Audits(&vigil.Exchange{Method: "POST", Path: "/", Interaction: interaction}); got != want {
+			t.Errorf("%s: %v", interaction, got)
+		}
+	}
+	s = load(t, files("appsettings.json", `{"Audit": {"ExcludedRequests": [{"UrlPath": "/metadata", "Method": "GET|HEAD"}]}}`))
+	if s.Audits(&vigil.Exchange{Method: "GET", Path: "/fhir/metadata", Upstream: "http://fhir.example/fhir"}) {
+		t.Error("an excluded request is audited")
+	}
+	if got := s.Excluded[0].String(); got != "GET|HEAD /metadata" {
+		t.Errorf("written down: %s", got)
+	}
+}
+
 func TestExcluded(t *testing.T) {
 	s := load(t, files("appsettings.json", `{"Audit": {"ExcludedRequests": [
 		{"UrlPath": "/Patient", "Method": "GET"}, {"UrlPath": "/Patient/*", "Method": "get|head"},

@@ -33,8 +33,7 @@ func (s *Settings) Liner(zone *time.Location) *Liner {
 // the entries of a batch or transaction. The event is reused for the next line.
 // Excluded exchanges and those outside the scope have none.
 func (l *Liner) Events(x *vigil.Exchange, yield func(*template.Event)) {
-	switch bundle := x.Interaction == "batch" || x.Interaction == "transaction"; {
-	case l.settings.File == None, l.settings.File == Transactions && !bundle, l.settings.Excludes(x):
+	if !l.settings.File.covers(x) || l.settings.Excludes(x) {
 		return
 	}
 	e := &template.Event{Level: template.Information, Properties: make([]template.Property, 0, len(lineProperties)+len(l.settings.Properties))}

@@ -13,6 +13,9 @@ import (
 type Settings struct {
 	// Files are the names of the settings files that were found.
 	Files []string
+	// Configured says that something is said of auditing. Without it the rest are
+	// defaults that nobody asked for.
+	Configured bool
 
 	// File and Events say of which exchanges the audit lines and the AuditEvents
 	// are written.
@@ -132,7 +135,10 @@ func Load(dir fs.FS, environ []string) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Settings{Files: append(logFound, appFound...)}
+	s := &Settings{
+		Files:      append(logFound, appFound...),
+		Configured: log.part("AuditLog") != nil || app.part("Audit") != nil || app.part("PipelineOptions") != nil,
+	}
 	r := &reader{}
 	s.pipeline(r, app)
 	s.excluded(r, app.path("Audit", "ExcludedRequests"))

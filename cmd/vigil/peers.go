@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"vigil"
+	"vigil/internal/config"
+	"vigil/internal/firely"
+	"vigil/internal/format/fhir/balp"
+	"vigil/internal/hdr"
+)
+
+// peers are the settings of the systems whose outputs Vigil writes in their
+// place. The zero value is none.
+type peers struct {
+	firely   *firely.Settings // nil: not configured
+	hdr      *hdr.Settings    // nil: not configured
+	shape    string           // of AuditEvents
+	excluded atomic.Int64     // exchanges without AuditEvents and lines, since the start
+}
+
+// loadPeers reads the settings where the configuration says that they lie. What
+// is wrong with them is wrong usage: nobody is served before it is right.
+func loadPeers(cfg *config.Config, std *stdio, log *slog.Logger) (*peers, error) {
+	p := &peers{shape: cfg.Peers.Shape}
+	if dir := cfg.Peers.Firely; dir != "" {
+		s, err := firely.Load(os.DirFS(dir), std.Env)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("settings of Firely Server in %s: %w", dir, err)}
+		}
+		if s.Configured {
+			p.firely = s
+			for _, w := range s.Warnings {
+				log.Warn(w)
+			}
+			log.Info("auditing as Firely Server's settings say", "files", s.Files, "lines", s.File.String(), "audit_events", s.Events.String(), "excluded", len(s.Excluded))
+		}
+	}
+	if dir := cfg.Peers.HDR; dir != "" {
+		s, err := hdr.Load(os.DirFS(dir))
+		if err != nil {
+			return nil, usageError{fmt.Errorf("settings of Oracle HDR in %s: %w", dir, err)}
+		}
+		if p.hdr = s; s != nil {
+			log.Info("auditing as Oracle HDR's settings say", "file", s.File, "enabled", s.Enabled, "store", s.Store, "payloads", s.Payloads)
+		}
+	}
+	return p, nil
+}
+
+// peerDir returns the directory that a setting names; empty for none. The variable
+// counts over the default.
+func peerDir(dir string, std *stdio, variable string) string {
+	if dir == "off" {
+		return ""
+	}
+	if dir == "." && variable != "" {
+		for _, v := range std.Env {
+			if value, ok := strings.CutPrefix(v, variable); ok && value != "" {
+				dir = value
+			}
+		}
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(std.Dir, dir)
+	}
+	return dir
+}
+
+// auditEvents returns what makes the AuditEvents of exchanges: in the shape that is
+// configured, and none of what Firely's settings leave out.
+func (p *peers) auditEvents(c balp.Config) func(*vigil.Exchange) ([]*vigil.Event, error) {
+	c.Firely = p.shape == "firely"
+	builder := balp.New(c)
+	if p.firely == nil {
+		return builder.Events
+	}
+	return func(x *vigil.Exchange) ([]*vigil.Event, error) {
+		if p.firely.Excludes(x) {
+			p.excluded.Add(1)
+			return nil, nil
+		}
+		if !p.firely.Audits(x) {
+			return nil, nil
+		}
+		return builder.Events(x)
+	}
+}
+
+// payloads reports whether Oracle's settings ask for bodies.
+func (p *peers) payloads() bool { return p.hdr != nil && p.hdr.Enabled && p.hdr.Payloads }
+
+// showsPayloads reports whether Oracle's table shows the payloads that exchanges
+// have: where Oracle's settings say so, and where there are none. Settings that
+// cannot be read are told of where they are needed.
+func showsPayloads(cfg *config.Config) bool {
+	if cfg.Peers.HDR == "" {
+		return true
+	}
+	s, err := hdr.Load(os.DirFS(cfg.Peers.HDR))
+	return err == nil && (s == nil || s.Payloads)
+}
+
+// exclusions writes down the excluded requests, for the record of their change.
+func (p *peers) exclusions() string {
+	if p.firely == nil {
+		return ""
+	}
+	var list []string
+	for _, x := range p.firely.Excluded {
+		list = append(list, x.String())
+	}
+	return strings.Join(list, ", ")
+}
+
+// metrics offers what was excluded.
+func (p *peers) metrics(reg prometheus.Registerer) error {
+	if p.firely == nil {
+		return nil
+	}
+	return reg.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "vigil_firely_excluded_total", Help: "Exchanges without AuditEvents and lines, because Firely Server's settings exclude them.",
+	}, func() float64 { return float64(p.excluded.Load()) }))
+}
