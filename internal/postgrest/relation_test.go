@@ -2,7 +2,9 @@ package postgrest
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"testing"
 
 	"vigil/internal/auth"
@@ -48,3 +50,5 @@ func run(t testing.TB, uri, script string) {
 		t.Fatal(err)
 	}
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -228,21 +228,11 @@ func (w *writer) rows(q *query.Query, from string, keyed bool) (string, error) {
 	return "select " + list + " from " + from + where + group + order + w.page(q), nil
 }
 
-// count writes the statement that counts the rows that a query's where and its
-// groups leave, whatever its page.
+// count writes the statement that counts the rows that a query's where leaves,
+// whatever its page and its groups, as PostgREST counts.
 func (w *writer) count(q *query.Query, from string) (string, error) {
 	where, err := w.where(q.Where)
-	if err != nil {
-		return "", err
-	}
-	if !grouped(q.Select) {
-		return "select count(*) from " + from + where, nil
-	}
-	list, group, err := w.project(q.Select)
-	if err != nil {
-		return "", err
-	}
-	return "select count(*) from (select " + list + " from " + from + where + group + ") " + rowName, nil
+	return "select count(*) from " + from + where, err
 }
 
 // rowName is what rows on their way out are called; rowName.* is the row even

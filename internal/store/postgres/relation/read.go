@@ -18,7 +18,7 @@ const (
 	JSON     Form = iota // one cell: the row as an object, as json_agg prints it
 	Stripped             // the same without members that are null, and without spaces
 	Cells                // a cell for each column, as PostgreSQL prints the value; nil is null
-	Number               // one row with one cell: how many rows there are
+	Number               // one row with one cell: how many rows there are, each of which is computed
 )
 
 // Unknown is a count that was not asked for.
@@ -119,7 +119,7 @@ func (f Form) wrap(rows string) string {
 	case Stripped:
 		return "select json_strip_nulls(row_to_json(" + rowName + ".*)) from (" + rows + ") " + rowName
 	case Number:
-		return "select count(*) from (" + rows + ") " + rowName
+		return "select count(" + rowName + ".*) from (" + rows + ") " + rowName
 	}
 	return rows
 }
