@@ -122,6 +122,9 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 	if err != nil {
 		return err
 	}
+	if err := p.metrics(tel.Registry); err != nil {
+		return err
+	}
 	g, err := listenGateways(gatewaysConfig{
 		List: cfg.Gateways, Proxies: cfg, Peers: p, ByTable: true, Dir: "vigil-spool", Log: tel.Log, Metrics: tel.Registry,
 	})

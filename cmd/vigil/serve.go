@@ -104,6 +104,9 @@ func (s *serving) open(ctx context.Context) (err error) {
 	if s.peers, err = loadPeers(s.cfg, s.std, s.log); err != nil {
 		return err
 	}
+	if err := s.peers.metrics(s.tel.Registry); err != nil {
+		return err
+	}
 	// Addresses come first: one that is taken must leave no new store behind.
 	if err := s.listen(); err != nil {
 		return err
@@ -237,8 +240,14 @@ func (s *serving) run(ctx context.Context) error {
 		started += "; checkpoints are signed by " + s.signer.Verifier()
 	}
 	s.recorder.Record(server.Doing{Action: "execute", Message: started})
+	if excluded := s.peers.exclusions(); excluded != "" {
+		s.recorder.Record(server.Doing{Action: "execute", Message: "Firely Server's settings exclude requests", Query: excluded})
+	}
 	s.welcome()
 	err = s.serve(ctx, h)
+	if n := s.peers.excluded.Load(); n > 0 {
+		s.recorder.Record(server.Doing{Action: "execute", Message: "requests that Firely Server's settings exclude", Count: n})
+	}
 	s.recorder.Record(server.Doing{Action: "execute", Message: "vigil stopped"})
 	stopBehind()
 	err = errors.Join(err, <-recorded)
