@@ -78,6 +78,10 @@ func page() string {
 		}
 	}
 	fmt.Fprintf(&b, "\nThese are accepted, mean nothing to Vigil, and are named in a warning: %s, and `PGRST_APP_SETTINGS_*`.\n", strings.Join(ignored, ", "))
+	b.WriteString("\n## Names of Aidbox\n\nThe settings of Aidbox's log appenders, old names and new ones, make sinks (docs/sinks.md).\n\n| variable | sets |\n|---|---|\n")
+	for _, a := range aidboxAliases() {
+		fmt.Fprintf(&b, "| `%s` | `%s` |\n", a.env, a.setting)
+	}
 	return b.String()
 }
 

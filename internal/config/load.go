@@ -47,7 +47,7 @@ func Load(flags map[string]string, environ []string, dir string) (*Config, error
 		dir:      dir,
 		settings: settings(),
 		byName:   map[string]setting{},
-		aliases:  aliases(),
+		aliases:  append(aliases(), aidboxAliases()...),
 	}
 	for _, s := range l.settings {
 		l.byName[s.name] = s
@@ -231,6 +231,7 @@ func (l *loader) flags(flags map[string]string) {
 // finish settles what depends on several settings.
 func (l *loader) finish() {
 	c := l.c
+	c.addAidboxSinks()
 	c.Auth.Secrets = slices.DeleteFunc(c.Auth.Secrets, func(s string) bool { return s == "" })
 	if c.OpenAPIURL == "" {
 		c.OpenAPIURL = c.BaseURL

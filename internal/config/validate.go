@@ -76,6 +76,7 @@ func (c *Config) Validate() error {
 		add("gateways", "%w", err)
 	}
 	errs = append(errs, c.checkTables()...)
+	errs = append(errs, c.checkSinks()...)
 	return errors.Join(errs...)
 }
 
