@@ -19,8 +19,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected parts of testdata/*.txtar")
 
-// TestCases holds each document against the facts and the row of events_view in
-// its file. The name of a document's part is its format.
+// TestCases holds each document against its file: the facts, the row of
+// events_view, and the same event in every other vocabulary. The name of a
+// document's part is its format.
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) < 20 {
@@ -40,8 +41,9 @@ func TestCases(t *testing.T) {
 			f := vigil.Format(strings.TrimSuffix(doc.Name, ".json"))
 			got := &txtar.Archive{Comment: a.Comment, Files: []txtar.File{doc, {Name: "facts", Data: []byte(print(m.Facts(f, doc.Data)))}}}
 			if f == vigil.FormatLogserver {
-				got.Files = append(got.Files, txtar.File{Name: "logserver", Data: []byte(printLogserver(doc.Data))})
+				got.Files = append(got.Files, txtar.File{Name: "events_view", Data: []byte(printLogserver(doc.Data))})
 			}
+			got.Files = append(got.Files, vocabularies(t, m, f, doc.Data)...)
 			if *update {
 				if err := os.WriteFile(file, txtar.Format(got), 0o644); err != nil {
 					t.Fatal(err)

@@ -106,15 +106,49 @@ func resource(f vigil.Format, doc []byte, v fhir.Version) *fhir.Node {
 		from = fhir.R5
 	}
 	fhir.NativeReferences(n, from)
-	if from != v {
-		if n, err = fhir.Convert(n, from, v); err != nil {
-			return nil
-		}
+	if from != fhir.R3 && !valid(n, from) {
+		return nil
 	}
-	if fhir.Failed(fhir.Validate(n, fhir.Options{Version: v, Profiles: fhir.Ignore})) {
+	if from == v {
+		return n
+	}
+	if n, err = fhir.Convert(n, from, v); err != nil {
+		return nil
+	}
+	if v == fhir.R5 {
+		namePatient(n)
+	}
+	if !valid(n, v) {
 		return nil
 	}
 	return n
+}
+
+// namePatient writes R5's patient where the entities name one and no other, as
+// older versions did, so that R5's search finds it.
+func namePatient(n *fhir.Node) {
+	if n.Child("patient") != nil {
+		return
+	}
+	patient := ""
+	for _, e := range n.All("entity") {
+		ref := e.Get("what", "reference").Text()
+		switch named := format.Reference(ref); {
+		case !strings.HasPrefix(named, "Patient/"):
+		case patient == "" || patient == ref:
+			patient = ref
+		default:
+			return
+		}
+	}
+	at := slices.IndexFunc(n.Children, func(c *fhir.Node) bool { return c.Name == "agent" })
+	if patient != "" && at >= 0 {
+		n.Children = slices.Insert(n.Children, at, fhir.NewObject("patient", fhir.NewString("reference", patient)))
+	}
+}
+
+func valid(n *fhir.Node, v fhir.Version) bool {
+	return !fhir.Failed(fhir.Validate(n, fhir.Options{Version: v, Profiles: fhir.Ignore, MaxIssues: 100_000}))
 }
 
 // embedded returns the valid AuditEvent in a document of logserver's, with what

@@ -80,6 +80,7 @@ func read(t testing.TB, file string, f vigil.Format) []example {
 	if err != nil {
 		t.Fatal(err)
 	}
+	text = bytes.ReplaceAll(text, []byte("%TOKEN_ISSUER%"), []byte("https://issuer.example.org")) // it is the example's own placeholder
 	if strings.Contains(file, "R5_") {
 		f = vigil.FormatFHIRR5
 	}
