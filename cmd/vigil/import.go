@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"vigil"
+	"vigil/internal/config"
 	"vigil/internal/jsonb"
 	"vigil/internal/transfer"
 	"vigil/internal/web"
@@ -24,7 +25,7 @@ type importCmd struct {
 	Table   string   `default:"events" help:"Table to import into." placeholder:"NAME"`
 	Format  string   `default:"auto" enum:"auto,ndjson,json,csv,sql" help:"Form of the files: ndjson, json, csv or sql (a pg_dump of logserver); auto looks."`
 	Refused string   `help:"File for the records that are not taken, with the reason of each; FILE.refused is the default." placeholder:"FILE"`
-	Files   []string `arg:"" name:"file" help:"Files to import; - is standard input."`
+	Files   []string `arg:"" name:"file" help:"Files to import; - is standard input; postgres://… is the table api.TABLE of another database."`
 }
 
 // Help says what is not added twice.
@@ -54,7 +55,7 @@ func (c *importCmd) Run(ctx context.Context, std *stdio) (err error) {
 	for _, name := range c.Files {
 		n, err := c.file(ctx, std, target, name)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", config.Redact(name), err)
 		}
 		refused += n
 	}
@@ -66,6 +67,10 @@ func (c *importCmd) Run(ctx context.Context, std *stdio) (err error) {
 
 // file imports one file and says what became of it.
 func (c *importCmd) file(ctx context.Context, std *stdio, target *destination, name string) (refused int64, err error) {
+	if isDatabase(name) {
+		shown, _ := filepath.Abs(filepath.Join(std.Dir, c.Table))
+		return c.take(ctx, std, target, source{name: config.Redact(name), beside: shown, records: databaseRecords(ctx, name, c.Table)})
+	}
 	in, size, name, err := openInput(std, name)
 	if err != nil {
 		return 0, err
@@ -75,18 +80,32 @@ func (c *importCmd) file(ctx context.Context, std *stdio, target *destination, n
 	if err != nil {
 		return 0, err
 	}
+	return c.take(ctx, std, target, source{name: filepath.Base(in.Name()), beside: name, size: size, records: records})
+}
+
+// source is where records come from.
+type source struct {
+	name    string // for people
+	beside  string // the path that refusals go beside
+	size    int64  // bytes; 0 is unknown
+	records iter.Seq2[transfer.Record, error]
+}
+
+// take imports the records of a source and says what became of them.
+func (c *importCmd) take(ctx context.Context, std *stdio, target *destination, from source) (refused int64, err error) {
+	name := from.beside
 	if c.Refused != "" {
 		name = c.Refused
 	} else {
 		name += ".refused"
 	}
 	out := &refusals{path: name}
-	shown := newProgress(std.Err, size)
+	shown := newProgress(std.Err, from.size)
 	im := transfer.Import{Target: target, Refused: out.add, Progress: func(n transfer.Counts) { shown.step(n.Offset &^ 255) }}
-	counts, err := im.Run(ctx, records)
+	counts, err := im.Run(ctx, from.records)
 	shown.done()
 	err = errors.Join(err, out.close())
-	fmt.Fprintf(std.Out, "%s: %d taken, %d merged, %d refused\n", filepath.Base(in.Name()), counts.Taken, counts.Merged, counts.Refused)
+	fmt.Fprintf(std.Out, "%s: %d taken, %d merged, %d refused\n", from.name, counts.Taken, counts.Merged, counts.Refused)
 	if counts.Refused > 0 {
 		fmt.Fprintf(std.Err, "vigil: the refused records are in %s, with reasons\n", out.path)
 	}

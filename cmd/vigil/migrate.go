@@ -15,6 +15,8 @@ import (
 type migrateCmd struct {
 	settings
 	User string `help:"Login that servers use; that of --store is the default where postgres.owner is another." placeholder:"LOGIN"`
+
+	Facts bool `help:"Also make the facts anew that another version or time zone made: until then questions about them read the documents."`
 }
 
 // Help says what is changed and with which rights.
@@ -47,6 +49,13 @@ func (c *migrateCmd) Run(ctx context.Context, std *stdio) error {
 	p.done()
 	if err != nil {
 		return err
+	}
+	if c.Facts {
+		n, err := postgres.Reindex(ctx, ownerURL(cfg), storeConfig(cfg, log, nil))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(std.Out, "facts:   of %s made anew\n", number(n, "event", "events"))
 	}
 	if taken != nil {
 		fmt.Fprintf(std.Out, "taken over: %s of logserver's api.events, SHA-256 %s\n            the table is kept as logserver_old.events\n", number(taken.Rows, "row", "rows"), taken.Hash)

@@ -72,6 +72,16 @@ func TestTakeOver(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	dir := "dir:" + filepath.Join(t.TempDir(), "copy")
+	for _, want := range []string{"6000 taken, 0 merged", "0 taken, 6000 merged"} {
+		if code, out := command(t, "import", store, "--store", dir); code != 0 || !strings.Contains(out, want) || strings.Contains(out, dbPassword) {
+			t.Errorf("vigil import of a database: code %d: %s", code, out)
+		}
+	}
+	if code, out := command(t, "import", strings.Replace(store, "127.0.0.1:", "127.0.0.1:1", 1), "--store", dir); code != 1 || strings.Contains(out, dbPassword) {
+		t.Errorf("vigil import of no database: code %d: %s", code, out)
+	}
+
 	p := newServer(t, store)
 	p.start()
 	p.waitEnd()
@@ -109,6 +119,9 @@ func TestTakeOver(t *testing.T) {
 	p.habits(rows)
 	p.stop()
 	p.must("verify")
+	if out := p.must("migrate", "--facts", "--set", "zone=Asia/Tokyo"); !strings.Contains(out, "facts:   of 60") {
+		t.Errorf("vigil migrate --facts: %s", out)
+	}
 }
 
 // habits are the commands of logserver's documentation, on a database that has
