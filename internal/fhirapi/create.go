@@ -3,6 +3,7 @@ package fhirapi
 import (
 	"context"
 	"crypto/sha256"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,7 +46,7 @@ func (a *API) create(c *call) (*answer, error) {
 			return nil, err
 		}
 	}
-	ans, err := a.createIf(c, c.header.Get("If-None-Exist"), func() (*answer, error) {
+	ans, err := a.createIf(c, c.condition(), func() (*answer, error) {
 		receipt, err := a.Store.Append(c.ctx, batch)
 		if err != nil {
 			return nil, err
@@ -90,9 +91,26 @@ func (a *API) createIf(c *call, condition string, create func() (*answer, error)
 	return nil, errMultiple()
 }
 
-// parseCondition reads If-None-Exist.
+// condition returns the condition of a create. Aidbox's clients write it into the
+// address, as parameters of a search.
+func (c *call) condition() string {
+	if condition := c.header.Get("If-None-Exist"); condition != "" {
+		return condition
+	}
+	values := maps.Clone(c.query)
+	for _, name := range []string{"_format", "_pretty"} {
+		delete(values, name)
+	}
+	return values.Encode()
+}
+
+// parseCondition reads If-None-Exist: what stands behind the question mark of a
+// URL. HAPI's client sends the whole URL.
 func parseCondition(condition string) (url.Values, error) {
-	values, err := url.ParseQuery(strings.TrimPrefix(condition, "?"))
+	if before, query, ok := strings.Cut(condition, "?"); ok && !strings.Contains(before, "=") {
+		condition = query
+	}
+	values, err := url.ParseQuery(condition)
 	if err != nil || len(values) == 0 {
 		return nil, fail(http.StatusBadRequest, "invalid", "If-None-Exist must be search parameters, as in a URL after the question mark")
 	}

@@ -28,6 +28,7 @@ type entry struct {
 	method, url string
 	header      http.Header // conditions of the request
 	asked       bool        // it has a request
+	condition   string      // of a create: search parameters
 	text        []byte      // of the resource, as JSON; nil where there is none
 	node        *fhir.Node  // of a resource that came as XML; let go of once it is judged
 
