@@ -16,12 +16,16 @@ func document(v any) ([]byte, error) {
 	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
-	doc := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return withoutNUL(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
+}
+
+// withoutNUL changes, in place, every \u0000 in a JSON text to \ufffd.
+func withoutNUL(doc []byte) []byte {
 	nul := []byte(`\u0000`)
 	for at := 0; ; {
 		i := bytes.Index(doc[at:], nul)
 		if i < 0 {
-			return doc, nil
+			return doc
 		}
 		at += i
 		slashes := 0

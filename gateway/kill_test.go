@@ -22,8 +22,16 @@ import (
 	"vigil/internal/spool"
 )
 
-// TestMain is the gateway that TestKill kills, when it is asked to be.
+// TestMain is the gateway that TestKill kills, or a server of BenchmarkLoad, when
+// it is asked to be.
 func TestMain(m *testing.M) {
+	if kind := os.Getenv("GATEWAY_TEST_LOAD"); kind != "" {
+		if err := serveForLoad(kind, os.Getenv("GATEWAY_TEST_UPSTREAM"), os.Getenv("GATEWAY_TEST_DIR")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if dir := os.Getenv("GATEWAY_TEST_DIR"); dir != "" {
 		if err := serveForKill(dir, os.Getenv("GATEWAY_TEST_UPSTREAM"), os.Getenv("GATEWAY_TEST_OUT")); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 
 	"vigil"
 )
@@ -69,11 +69,10 @@ func (r *Reader) Events(record []byte) ([]*vigil.Event, error) {
 // ExchangeEvent is the event that x is kept as. Its document is JSON that every
 // store takes, whatever the caller or the server had in their strings.
 func ExchangeEvent(x *vigil.Exchange) (*vigil.Event, error) {
-	doc, err := document(x)
-	if err != nil {
-		return nil, fmt.Errorf("write exchange: %w", err)
+	if y := x.Start.Year(); y < 0 || y > 9999 {
+		return nil, errors.New("write exchange: its time is out of range")
 	}
-	return &vigil.Event{Table: vigil.TableExchanges, Format: vigil.FormatExchange, Doc: doc, Sender: sender(x.Peer)}, nil
+	return &vigil.Event{Table: vigil.TableExchanges, Format: vigil.FormatExchange, Doc: encodeExchange(x), Sender: sender(x.Peer)}, nil
 }
 
 // sender says that the gateway saw it itself.

@@ -240,19 +240,52 @@ func (c *capture) flags() int64 {
 	return f
 }
 
-// append appends the record of c to b.
+// append appends the record of c to b. It is written out, since every request
+// comes here twice; a test reads every field back.
 func (c *capture) append(b []byte) []byte {
 	b = append(b, recordVersion)
-	for f := byte(fieldID); f <= fieldDoing; f++ {
-		if s := c.text(f); s != nil && *s != "" {
-			b = appendField(b, f, *s)
-		}
-		if l := c.list(f); l != nil {
-			for _, s := range *l {
-				b = appendField(b, f, s)
-			}
+	text := func(f byte, s string) {
+		if s != "" {
+			b = appendField(b, f, s)
 		}
 	}
+	list := func(f byte, l []string) {
+		for _, s := range l {
+			b = appendField(b, f, s)
+		}
+	}
+	text(fieldID, c.id)
+	text(fieldRequestID, c.requestID)
+	text(fieldCorrelation, c.correlation)
+	text(fieldConnection, c.connection)
+	text(fieldMethod, c.method)
+	text(fieldHost, c.host)
+	text(fieldProto, c.proto)
+	text(fieldPath, c.path)
+	text(fieldQuery, c.query)
+	text(fieldBase, c.base)
+	list(fieldPeer, c.peer)
+	list(fieldForwarded, c.forwarded)
+	list(fieldPurpose, c.purpose)
+	list(fieldNote, c.notes)
+	text(fieldUserAgent, c.userAgent)
+	text(fieldContentType, c.contentType)
+	text(fieldContentEncoding, c.contentEncoding)
+	text(fieldIfNoneExist, c.ifNoneExist)
+	text(fieldFailure, c.failure)
+	text(fieldLocation, c.location)
+	text(fieldETag, c.etag)
+	text(fieldRespType, c.respType)
+	text(fieldRespCoding, c.respCoding)
+	text(fieldRespRequestID, c.respRequestID)
+	if c.user != (vigil.User{}) {
+		for f := byte(fieldUserSubject); f <= fieldUserBy; f++ {
+			text(f, *c.userText(f))
+		}
+	}
+	text(fieldGateway, c.gateway)
+	text(fieldUpstream, c.upstream)
+	list(fieldRedact, c.redact)
 	for _, n := range c.numbers() {
 		if n.n != 0 {
 			var v [binary.MaxVarintLen64]byte
@@ -263,17 +296,13 @@ func (c *capture) append(b []byte) []byte {
 		b = appendField(b, fieldHeaderName, h[0])
 		b = appendField(b, fieldHeaderValue, h[1])
 	}
-	if len(c.audit) > 0 {
-		b = appendField(b, fieldAudit, c.audit)
-	}
-	if len(c.doing) > 0 {
-		b = appendField(b, fieldDoing, c.doing)
-	}
-	if len(c.reqBody) > 0 {
-		b = appendField(b, fieldReqBody, c.reqBody)
-	}
-	if len(c.respBody) > 0 {
-		b = appendField(b, fieldRespBody, c.respBody)
+	for _, part := range []struct {
+		field byte
+		b     []byte
+	}{{fieldAudit, c.audit}, {fieldDoing, c.doing}, {fieldReqBody, c.reqBody}, {fieldRespBody, c.respBody}} {
+		if len(part.b) > 0 {
+			b = appendField(b, part.field, part.b)
+		}
 	}
 	return b
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,8 +110,15 @@ func (c *gatewayCmd) override(cfg *config.Config) error {
 	return nil
 }
 
+// gatewayGC is the garbage collector's percentage where there is a gateway: what
+// lives is little, so that collecting it often would cost more than it saves.
+const gatewayGC = 400
+
 // forward serves gateways whose events go to another Vigil.
 func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, std *stdio) error {
+	if !slices.ContainsFunc(std.Env, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
+		debug.SetGCPercent(gatewayGC)
+	}
 	w, err := c.forwarder(std, tel.Log)
 	if err != nil {
 		return err

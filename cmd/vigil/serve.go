@@ -168,7 +168,11 @@ func (s *serving) limitMemory() {
 		debug.SetMemoryLimit(s.cfg.MemoryLimit)
 	}
 	if !slices.ContainsFunc(s.std.Env, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
-		debug.SetGCPercent(50)
+		percent := 50
+		if len(s.cfg.Gateways) > 0 {
+			percent = gatewayGC
+		}
+		debug.SetGCPercent(percent)
 	}
 }
 

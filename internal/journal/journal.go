@@ -20,7 +20,12 @@ type Options struct {
 	// FileSize is the size of a file in bytes; 0 is 64 MiB. It may differ from
 	// one opening to the next.
 	FileSize int64
-	Log      *slog.Logger // nil discards
+	// Reserve only reserves the blocks of a file, instead of filling it with
+	// zeros, and removes files without overwriting them. The first round through
+	// a file is synced more slowly then, and writing costs half: for a journal
+	// that is written faster than it is synced, and erased by nobody.
+	Reserve bool
+	Log     *slog.Logger // nil discards
 
 	folder folder // tests only
 }
@@ -32,6 +37,7 @@ type Journal struct {
 	store    [16]byte
 	fileSize int64
 	step     int64
+	reserve  bool
 	log      *slog.Logger
 
 	// syncing is held while a file is synced or changed for another, so that a
@@ -88,7 +94,7 @@ func Open(dir string, o Options) (*Journal, error) {
 }
 
 func newJournal(o Options) *Journal {
-	j := &Journal{dir: o.folder, store: o.StoreID, fileSize: o.FileSize, log: o.Log}
+	j := &Journal{dir: o.folder, store: o.StoreID, fileSize: o.FileSize, reserve: o.Reserve, log: o.Log}
 	if j.fileSize == 0 {
 		j.fileSize = defaultFileSize
 	}

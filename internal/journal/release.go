@@ -88,8 +88,10 @@ func (j *Journal) reusable(name string) bool {
 // erased later is left in blocks that nobody can find any more.
 func (j *Journal) wipeAndRemove(names []string) error {
 	for _, name := range names {
-		if err := j.wipe(name, 0); err != nil {
-			return err
+		if !j.reserve {
+			if err := j.wipe(name, 0); err != nil {
+				return err
+			}
 		}
 		if err := j.dir.Remove(name); err != nil {
 			return err

@@ -148,10 +148,10 @@ func (j *Journal) fill(a *active, end int64) error {
 	}
 	steps := (end - a.filled + j.step - 1) / j.step
 	ahead := min(a.filled+steps*j.step, max(j.fileSize, end))
-	err := allocate(a.f, a.filled, ahead)
+	err := j.allocate(a.f, a.filled, ahead)
 	if noSpace(err) && ahead > end {
 		ahead = end
-		err = allocate(a.f, a.filled, ahead)
+		err = j.allocate(a.f, a.filled, ahead)
 	}
 	if err != nil {
 		return spaceOr(err)
@@ -160,9 +160,9 @@ func (j *Journal) fill(a *active, end int64) error {
 	return nil
 }
 
-func allocate(f file, from, to int64) error {
+func (j *Journal) allocate(f file, from, to int64) error {
 	err := f.Allocate(from, to-from)
-	if err == nil {
+	if err == nil && !j.reserve {
 		err = zeroFill(f, from, to)
 	}
 	if err != nil {

@@ -10,7 +10,7 @@
 // A record that [Spool.Begin], [Spool.End] or [Spool.Write] took survives the
 // end of the process; after [Spool.Sync] the loss of power too. Between the two
 // lie one or two fdatasyncs: while somebody waits the next one starts when the
-// last one ends, else at most 5 ms later. Every record
+// last one ends, else at most 25 ms later. Every record
 // becomes events that the Writer has taken, in the order of End and Write, or it
 // is still in the spool. One that began and never ended, because the process
 // did, becomes events at the next start. Nothing is ever left out; where there

@@ -80,15 +80,20 @@ func cutField(b []byte) (v, rest []byte, ok bool) {
 // appendEvents appends what a Writer needs of events: table, format, sender,
 // wanted id, document.
 func appendEvents(b []byte, events []*vigil.Event) ([]byte, error) {
+	var last vigil.Sender // most events have the same one as the event before
+	var sender []byte
 	for _, e := range events {
 		b = appendField(b, e.Table)
 		b = appendField(b, string(e.Format))
-		var sender []byte
-		if e.Sender != nil {
+		switch {
+		case e.Sender == nil:
+			sender, last = nil, vigil.Sender{}
+		case sender == nil || *e.Sender != last:
 			var err error
 			if sender, err = json.Marshal(e.Sender); err != nil {
 				return nil, fmt.Errorf("write sender: %w", err)
 			}
+			last = *e.Sender
 		}
 		b = appendField(b, sender)
 		b = binary.AppendVarint(b, e.WantID)

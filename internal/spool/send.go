@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"vigil"
@@ -45,7 +46,7 @@ func (s *Spool) full(b *batch) bool {
 
 // sendEvery is the least time between two batches that are not full: a batch
 // costs a sync here and a commit where it goes, whatever its size.
-const sendEvery = 20 * time.Millisecond
+const sendEvery = 50 * time.Millisecond
 
 // sendLoop sends what waits: what was being sent when the last process ended,
 // the old volumes, what is in memory, and so on.
@@ -186,6 +187,7 @@ func (s *Spool) ackedUpTo() uint64 {
 // events makes the events of a record. One that cannot be read goes to
 // quarantine: it is never left out.
 func (s *Spool) events(kind byte, body []byte) []*vigil.Event {
+	s.yield()
 	var events []*vigil.Event
 	var err error
 	if kind == kindEvents {
@@ -204,6 +206,17 @@ func (s *Spool) events(kind byte, body []byte) []*vigil.Event {
 		return []*vigil.Event{quarantined("record", body, err)}
 	}
 	return events
+}
+
+// yield lets requests go first, as long as little waits: making events takes more
+// of the processor than taking records, and can wait.
+func (s *Spool) yield() {
+	s.mu.Lock()
+	little := s.bytes < s.c.MaxBytes/8
+	s.mu.Unlock()
+	if little {
+		runtime.Gosched()
+	}
 }
 
 // deliver writes the batch to the journal with its key, and sends it.

@@ -180,13 +180,19 @@ func (s *Spool) Sync(ctx context.Context, number uint64) error {
 	}
 }
 
-// syncEvery is the least time between two syncs that nobody waits for. On a disk
-// that is quick they would otherwise take more of the processor than they save.
-const syncEvery = 5 * time.Millisecond
+// Between two syncs that nobody waits for lie nine times the time that the last
+// one took, so that syncs have a tenth of the disk, but within these bounds. On a
+// disk that is quick they would otherwise take more of the processor than they
+// save.
+const (
+	syncSoonest = 5 * time.Millisecond
+	syncLatest  = 25 * time.Millisecond
+)
 
 // syncLoop syncs as long as there is something to sync. While somebody waits,
 // the next one starts when the last one ends.
 func (s *Spool) syncLoop(ctx context.Context) {
+	var took time.Duration
 	for {
 		select {
 		case <-s.dirty:
@@ -195,9 +201,11 @@ func (s *Spool) syncLoop(ctx context.Context) {
 			return
 		}
 		if s.waiting.Load() == 0 {
-			wait(ctx, syncEvery, s.urgent)
+			wait(ctx, min(max(9*took, syncSoonest), syncLatest), s.urgent)
 		}
+		began := time.Now()
 		s.syncOnce()
+		took = time.Since(began)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 const volumeFile = 32 << 20
 
 func (s *Spool) options() journal.Options {
-	return journal.Options{StoreID: [16]byte([]byte("vigil/spool/v1\x00\x00")), FileSize: volumeFile, Log: s.c.Log}
+	return journal.Options{StoreID: [16]byte([]byte("vigil/spool/v1\x00\x00")), FileSize: volumeFile, Reserve: true, Log: s.c.Log}
 }
 
 // open locks the directory, looks through the volumes that are there, and
