@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"vigil"
+	"vigil/internal/format/fhir"
+	"vigil/internal/query"
 )
 
 // Page is a part of an answer.
@@ -129,23 +131,34 @@ func (r *run) from(ctx context.Context) (*key, error) {
 	if r.order.by == byIndex {
 		return &key{index: at.index}, nil
 	}
-	for e, err := range r.source.Store.Entries(ctx, at.index) {
-		if err != nil {
-			return nil, err
-		}
-		if e.Index != at.index || !slices.Contains(r.tables, e.Table) {
-			break
-		}
-		entry := &Entry{Event: e}
-		if r.order.by == byNone {
-			if entry.Node, err = r.source.Convert(e, r.search.Version); err != nil {
-				break
+	for _, t := range r.tables {
+		q := query.Query{Table: t, Where: equals("_index", decimal(at.index)), Limit: 1}
+		for e, err := range r.source.Store.Records(ctx, &q) {
+			if err != nil {
+				return nil, err
 			}
+			return r.keyAt(e)
 		}
-		k := r.order.keyOf(e, entry.Node)
-		return &k, nil
 	}
-	return nil, &Error{
+	return nil, r.gone()
+}
+
+// keyAt returns the place of an event that a page begins behind.
+func (r *run) keyAt(e *vigil.Event) (*key, error) {
+	var n *fhir.Node
+	if r.order.by == byNone {
+		var err error
+		if n, err = r.source.Convert(e, r.search.Version); err != nil {
+			return nil, r.gone()
+		}
+	}
+	k := r.order.keyOf(e, n)
+	return &k, nil
+}
+
+// gone is the error of a page whose beginning is lost.
+func (r *run) gone() error {
+	return &Error{
 		Status: http.StatusGone, Code: codeDeleted, Parameter: pageParameter,
 		Message: "the event that this page begins behind is not there any more: search again",
 	}

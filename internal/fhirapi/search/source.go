@@ -15,7 +15,6 @@ type Store interface {
 	Records(ctx context.Context, q *query.Query) iter.Seq2[*vigil.Event, error]
 	Count(ctx context.Context, q *query.Query) (int64, error)
 	ByUID(ctx context.Context, uid vigil.UID) (*vigil.Event, error)
-	Entries(ctx context.Context, from int64) iter.Seq2[*vigil.Event, error]
 	Schemas() []*query.Schema
 	Wait(ctx context.Context, size int64) (int64, error)
 }
