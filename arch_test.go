@@ -65,6 +65,7 @@ var architecture = map[string]string{
 // confined names third-party modules that only these packages may know.
 var confined = map[string]string{
 	"golang.org/x/mod":       "internal/ledger",
+	"github.com/parquet-go":  "internal/transfer",
 	"github.com/jackc/pgx":   "internal/store/postgres internal/store/postgres/relation internal/pgtest",
 	"github.com/alecthomas":  "cmd/vigil",
 	"go.yaml.in/yaml":        "internal/config internal/hdr",

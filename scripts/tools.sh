@@ -34,6 +34,15 @@ have javac || apt default-jdk-headless || true
 have javac || lack "a Java development kit" "install version 17 or later"
 have mvn || apt maven || true
 have mvn || lack Maven "install the package maven"
+# libraries DIR POM: brings what a Java program of the tests needs.
+libraries() {
+  [ -d ".tools/$1/lib" ] || ! have mvn && return
+  mkdir -p ".tools/$1" && cp "$2" ".tools/$1/pom.xml" &&
+    (cd ".tools/$1" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib.new -DincludeScope=runtime >mvn.log 2>&1 && mv lib.new lib)
+  [ -d ".tools/$1/lib" ] || lack "HAPI FHIR ($1)" "Maven and its central repository bring it"
+}
+libraries fhir-oracle internal/format/fhir/testdata/oracle/pom.xml
+libraries fhir-senders cmd/vigil/testdata/clients/hapi/pom.xml
 
 if [ ! -x .tools/postgrest ]; then
   if have npm; then

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"vigil/internal/config"
 	"vigil/internal/jsonb"
+	"vigil/internal/query"
 	"vigil/internal/store"
 	"vigil/internal/transfer"
 )
@@ -17,7 +21,7 @@ import (
 type exportCmd struct {
 	reach
 	Question    string `arg:"" optional:"" default:"events" help:"What to export: TABLE, or TABLE?FILTERS as in a URL of the API." placeholder:"QUERY"`
-	Output      string `short:"o" default:"ndjson" enum:"ndjson,csv,sql" help:"Form: ndjson, csv, or sql, which psql restores into a logserver."`
+	Output      string `short:"o" default:"ndjson" enum:"ndjson,csv,sql,parquet" help:"Form: ndjson, csv, parquet, or sql, which psql restores into a logserver."`
 	System      bool   `help:"Vigil's own columns too: _uid, _received, _sender and the others."`
 	Spreadsheet bool   `help:"Put ' before cells of CSV that a spreadsheet would run as a formula."`
 	To          string `help:"File to write; it appears when it is complete. Standard output is the default." placeholder:"FILE"`
@@ -36,13 +40,7 @@ func (c *exportCmd) Run(ctx context.Context, std *stdio) (err error) {
 			return usagef("%s= has no meaning for an export: it takes filters only", name)
 		}
 	}
-	names := []string{"id", "event"}
-	if c.System {
-		names = names[:0]
-		for _, col := range store.EventSchema(table).Columns {
-			names = append(names, col.Name)
-		}
-	}
+	columns := c.columns(table)
 	if c.Output == "sql" && c.System {
 		return usagef("--system: logserver's table has no other columns than id and event")
 	}
@@ -51,11 +49,30 @@ func (c *exportCmd) Run(ctx context.Context, std *stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	e := &exporting{face: f, table: table, filters: filters, columns: names}
-	if err := e.bounds(ctx); err != nil {
-		return err
+	e := &exporting{face: f, table: table, filters: filters}
+	for _, col := range columns {
+		e.columns, e.types = append(e.columns, col.Name), append(e.types, col.Type)
+	}
+	if e.whole = !slices.Contains(e.columns, "id"); !e.whole {
+		if err := e.bounds(ctx); err != nil {
+			return err
+		}
 	}
 	return c.write(ctx, std, e)
+}
+
+// columns returns what is exported of a table or a view.
+func (c *exportCmd) columns(table string) []query.Column {
+	for _, v := range []store.View{eventsView(&config.Config{Zone: time.UTC}), oracleView(true)} {
+		if v.Schema.Table == table {
+			return v.Schema.Columns
+		}
+	}
+	columns := store.EventSchema(table).Columns
+	if !c.System {
+		columns = columns[:2] // id and event
+	}
+	return columns
 }
 
 // write writes the rows to the file, or to standard output.
@@ -79,7 +96,7 @@ func (c *exportCmd) write(ctx context.Context, std *stdio, e *exporting) error {
 
 func (c *exportCmd) rows(ctx context.Context, std *stdio, e *exporting, out io.Writer) error {
 	w, err := transfer.NewWriter(out, transfer.Format(c.Output), transfer.WriterOptions{
-		Columns: e.columns, Spreadsheet: c.Spreadsheet, Table: e.table,
+		Columns: e.columns, Types: e.types, Spreadsheet: c.Spreadsheet, Table: e.table,
 	})
 	if err != nil {
 		return usageError{err}
@@ -101,6 +118,8 @@ type exporting struct {
 	*face
 	table, filters string
 	columns        []string
+	types          []query.Type
+	whole          bool  // there are no ids to continue from: one answer has it all
 	newest         int64 // id of the last row when the export began
 	last           int64 // id of the last row that was read
 	row            func(line []byte) error
@@ -127,6 +146,9 @@ func (e *exporting) bounds(ctx context.Context) error {
 // run hands over every row up to the end. An answer that breaks off is asked
 // for again from where it broke, as long as it gets on at all.
 func (e *exporting) run(ctx context.Context) error {
+	if e.whole {
+		return e.all(ctx)
+	}
 	broken := false
 	for e.last < e.newest {
 		before := e.last
@@ -140,6 +162,28 @@ func (e *exporting) run(ctx context.Context) error {
 			return err
 		default:
 			broken = true
+		}
+	}
+	return nil
+}
+
+// all reads everything in one answer.
+func (e *exporting) all(ctx context.Context) error {
+	q := e.table + "?select=" + strings.Join(e.columns, ",")
+	if e.filters != "" {
+		q += "&" + e.filters
+	}
+	res, err := e.ask(ctx, q, mediaTypes["ndjson"], nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	for line, err := range linesOf(res.Body) {
+		if err != nil {
+			return fmt.Errorf("%w: %w", errBroken, err)
+		}
+		if err := e.row(line); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vigil/internal/jsonb"
+	"vigil/internal/query"
 )
 
 // Writer writes rows to a file. Close finishes the file and must be called once;
@@ -25,15 +26,20 @@ type Writer interface {
 type WriterOptions struct {
 	// Columns are the names of the members of each row, in their order.
 	Columns []string
+	// Types are the types of Columns, for Parquet; what is not said is text.
+	Types []query.Type
 	// Spreadsheet puts ' before cells of CSV that a spreadsheet would take for a
 	// formula: those that begin with =, +, -, @, a tab or a carriage return.
 	Spreadsheet bool
-	// Table is the name of the table in SQL.
+	// Table is the name of the table in SQL and in Parquet.
 	Table string
 }
 
-// NewWriter returns the writer of a format: NDJSON, CSV or SQL.
+// NewWriter returns the writer of a format: NDJSON, CSV, SQL or Parquet.
 func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
+	if f == Parquet {
+		return newParquetWriter(w, o)
+	}
 	b := bufio.NewWriterSize(w, 128<<10)
 	switch f {
 	case NDJSON:
@@ -43,7 +49,7 @@ func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
 	case SQL:
 		return newSQLWriter(b, o)
 	}
-	return nil, fmt.Errorf("write rows: there is no format %q: use ndjson, csv or sql", f)
+	return nil, fmt.Errorf("write rows: there is no format %q: use ndjson, csv, sql or parquet", f)
 }
 
 // lineWriter writes NDJSON: the rows as they are.

@@ -40,6 +40,8 @@ const (
 	// SQL is plain text from pg_dump: COPY … FROM stdin and INSERT into the
 	// events table of logserver. Other statements are passed over.
 	SQL Format = "sql"
+	// Parquet is Apache Parquet, which is written only.
+	Parquet Format = "parquet"
 )
 
 // Record is one event of a file.
