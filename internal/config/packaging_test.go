@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +76,53 @@ func TestCompose(t *testing.T) {
 	}
 	if !mounted {
 		t.Errorf("%s is on no volume", c.Store)
+	}
+}
+
+// TestComposeLogserver expects the files with logserver's names to have these
+// names, and to run Vigil on the database that they make.
+func TestComposeLogserver(t *testing.T) {
+	var compose struct {
+		Services map[string]struct {
+			Image       string
+			Environment map[string]string
+			Ports       []string
+			Volumes     []string
+			ReadOnly    bool `yaml:"read_only"`
+		}
+		Volumes map[string]any
+	}
+	for _, name := range []string{"docker-compose.yaml", "docker-compose.expose.yaml"} {
+		if err := yaml.Unmarshal([]byte(read(t, name)), &compose); err != nil {
+			t.Fatal(err)
+		}
+		if name == "docker-compose.expose.yaml" {
+			continue
+		}
+		var env []string
+		for k, v := range compose.Services["postgrest"].Environment {
+			env = append(env, k+"="+interpolate(v, map[string]string{"PGRST_JWT_SECRET": strings.Repeat("s", 32)}))
+		}
+		c, err := config.Load(nil, env, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		db := compose.Services["postgres"]
+		password := interpolate(db.Environment["POSTGRES_PASSWORD"], nil)
+		if want := "postgres://" + db.Environment["POSTGRES_USER"] + ":" + password + "@postgres:5432/" + db.Environment["POSTGRES_DB"]; c.Store != want || want != "postgres://app_user:secret@postgres:5432/app_db" {
+			t.Errorf("store %s, the database is %s", c.Store, want)
+		}
+		if !c.Postgres.Migrate || c.Auth.AnonRole != "web_anon" || !compose.Services["postgrest"].ReadOnly || !strings.HasPrefix(db.Image, "postgres:") {
+			t.Errorf("%+v", c.Postgres)
+		}
+		for _, at := range []string{c.Postgres.StateDir, c.Guard} {
+			if !slices.ContainsFunc(compose.Services["postgrest"].Volumes, func(v string) bool { return strings.HasSuffix(v, ":"+at) }) {
+				t.Errorf("%s is on no volume", at)
+			}
+		}
+	}
+	if p := compose.Services["postgrest"].Ports; len(p) != 1 || interpolate(p[0], nil) != "3000:3000" {
+		t.Errorf("ports %v", p)
 	}
 }
 
