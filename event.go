@@ -11,6 +11,7 @@ const (
 	FormatFHIRR4    Format = "fhir-r4"   // a FHIR R4 AuditEvent
 	FormatFHIRR5    Format = "fhir-r5"   // a FHIR R5 AuditEvent
 	FormatAidbox    Format = "aidbox"    // a line of Aidbox's log
+	FormatCLEF      Format = "clef"      // a compact log event of Serilog's, as Seq takes it
 	FormatExchange  Format = "exchange"  // an [Exchange] as the gateway saw it
 	FormatDICOM     Format = "dicom"     // a DICOM or RFC 3881 audit message
 	FormatSyslog    Format = "syslog"    // any other syslog message

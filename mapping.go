@@ -40,12 +40,13 @@ const (
 	FHIRR5                        // an AuditEvent of FHIR R5
 	FHIRR3                        // an AuditEvent of FHIR R3, which comes as R4
 	Exchanges                     // an [Exchange]
+	CLEF                          // a compact log event of Serilog's
 	NumVocabularies
 )
 
 // String returns the name of v in the documentation.
 func (v Vocabulary) String() string {
-	names := [NumVocabularies]string{"logserver", "Keycloak event", "Keycloak log", "Aidbox", "FHIR R4", "FHIR R5", "FHIR R3", "exchange"}
+	names := [NumVocabularies]string{"logserver", "Keycloak event", "Keycloak log", "Aidbox", "FHIR R4", "FHIR R5", "FHIR R3", "exchange", "CLEF"}
 	if v >= NumVocabularies {
 		return "unknown"
 	}

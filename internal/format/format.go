@@ -87,6 +87,8 @@ func VocabularyOf(format vigil.Format, doc []byte) (vigil.Vocabulary, bool) {
 		return vigil.Aidbox, true
 	case vigil.FormatExchange:
 		return vigil.Exchanges, true
+	case vigil.FormatCLEF:
+		return vigil.CLEF, true
 	}
 	return 0, false
 }

@@ -93,7 +93,7 @@ func (r *Row) document() []byte {
 func IsJSON(table string, f vigil.Format) bool {
 	switch f {
 	case vigil.FormatLogserver, vigil.FormatFHIRR4, vigil.FormatFHIRR5,
-		vigil.FormatAidbox, vigil.FormatExchange, vigil.FormatSystem:
+		vigil.FormatAidbox, vigil.FormatExchange, vigil.FormatCLEF, vigil.FormatSystem:
 		return table != vigil.TableQuarantine
 	}
 	return false

@@ -25,7 +25,7 @@ const (
 
 // wordSystems are the names of the vocabularies in the systems of their words.
 var wordSystems = [vigil.NumVocabularies]string{
-	"logserver", "keycloak", "keycloak-log", "aidbox", "fhir-r4", "fhir-r5", "fhir-r3", "exchange",
+	"logserver", "keycloak", "keycloak-log", "aidbox", "fhir-r4", "fhir-r5", "fhir-r3", "exchange", "clef",
 }
 
 var (

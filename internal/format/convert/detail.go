@@ -104,7 +104,7 @@ func (b *builder) detail(entity *fhir.Node, d detail) {
 // it: those would be said twice.
 func (c *Converter) details(e *vigil.Event, v vigil.Vocabulary, facts *vigil.Facts) []detail {
 	switch e.Format {
-	case vigil.FormatLogserver, vigil.FormatFHIRR4, vigil.FormatFHIRR5, vigil.FormatAidbox, vigil.FormatExchange, vigil.FormatSystem:
+	case vigil.FormatLogserver, vigil.FormatFHIRR4, vigil.FormatFHIRR5, vigil.FormatAidbox, vigil.FormatExchange, vigil.FormatCLEF, vigil.FormatSystem:
 	default:
 		return []detail{{detailDocument, string(e.Doc)}}
 	}

@@ -112,6 +112,7 @@ func TestAnyDocument(t *testing.T) {
 	formats := map[vigil.Vocabulary]vigil.Format{
 		vigil.Logserver: vigil.FormatLogserver, vigil.Keycloak: vigil.FormatLogserver, vigil.KeycloakLog: vigil.FormatLogserver, vigil.Aidbox: vigil.FormatAidbox,
 		vigil.FHIRR4: vigil.FormatFHIRR4, vigil.FHIRR5: vigil.FormatFHIRR5, vigil.FHIRR3: vigil.FormatFHIRR4, vigil.Exchanges: vigil.FormatExchange,
+		vigil.CLEF: vigil.FormatCLEF,
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		vocabulary := vigil.Vocabulary(rapid.IntRange(0, int(vigil.NumVocabularies)-1).Draw(t, "vocabulary"))
