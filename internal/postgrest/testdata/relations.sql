@@ -48,10 +48,10 @@ create view api.totals as select mood, count(*) as n from api.samples group by m
 create materialized view api.snapshot as select id, name from api.samples;
 grant select on api.names, api.totals, api.snapshot to web_anon, clerk;
 
-create table api.logs (at date not null, line text not null, primary key (at, line)) partition by range (at);
-create table api.logs_2020 partition of api.logs for values from ('2020-01-01') to ('2021-01-01');
-insert into api.logs values ('2020-05-01', 'one'), ('2020-06-01', 'two');
-grant select, insert on api.logs to web_anon;
+create table api.diary (at date not null, line text not null, primary key (at, line)) partition by range (at);
+create table api.diary_2020 partition of api.diary for values from ('2020-01-01') to ('2021-01-01');
+insert into api.diary values ('2020-05-01', 'one'), ('2020-06-01', 'two');
+grant select, insert on api.diary to web_anon;
 
 -- Rows belong to who the token says, and a trigger says no to some.
 create table api.notes (id serial primary key, owner text not null default current_setting('request.jwt.claims')::json->>'sub', body text unique);

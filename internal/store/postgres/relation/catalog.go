@@ -34,7 +34,8 @@ select n.nspname, c.relname, c.oid, coalesce(obj_description(c.oid, 'pg_class'),
 		from pg_index i join pg_attribute k on k.attrelid = c.oid and k.attnum = any(i.indkey)
 		where i.indrelid = c.oid and i.indisprimary), '{}'),
 	a.attname, format_type(a.atttypid, a.atttypmod), coalesce(col_description(c.oid, a.attnum), ''),
-	case when a.attidentity = 'd' then format('nextval(%L::regclass)', pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname))
+	case when a.attidentity = 'd' then (select format('nextval(%L::regclass)', s.objid::regclass) from pg_depend s where s.classid = 'pg_class'::regclass
+			and s.refclassid = 'pg_class'::regclass and s.refobjid = c.oid and s.refobjsubid = a.attnum and s.deptype = 'i')
 		when a.attgenerated <> '' or a.attidentity <> '' then ''
 		else coalesce(pg_get_expr(d.adbin, d.adrelid), bs.expr, '') end,
 	a.attnotnull or t.typtype = 'd' and t.typnotnull, a.attgenerated <> '' or a.attidentity = 'a',
