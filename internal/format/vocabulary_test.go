@@ -1,15 +1,21 @@
 package format_test
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"vigil"
+	"vigil/internal/firely"
+	"vigil/internal/format/aidbox"
 	"vigil/internal/format/convert"
 	"vigil/internal/format/fhir"
+	"vigil/internal/format/oracle"
+	"vigil/internal/format/template"
 	"vigil/internal/jsonb"
 )
 
@@ -66,6 +72,35 @@ func vocabularies(t *testing.T, m vigil.Mapping, f vigil.Format, doc []byte) []t
 			t.Errorf("by way of logserver's schema it occurred %v, want %v", got.Occurred, want.Occurred)
 		}
 	}
+	return append(out, logs(t, m, e)...)
+}
+
+// logs returns the lines that log formats have for an event. Those of Aidbox are a
+// vocabulary that is read, too.
+func logs(t *testing.T, m vigil.Mapping, e *vigil.Event) []txtar.File {
+	t.Helper()
+	layout, err := template.Parse(firely.DefaultTemplate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := aidbox.Lines(aidbox.Options{Tenant: "sample", Mapping: m})(nil, e)
+	want := m.Facts(e.Format, e.Doc)
+	for line := range bytes.Lines(lines) {
+		got := m.Facts(vigil.FormatAidbox, line)
+		if !aidbox.IsLine(line) || !want.Occurred.IsZero() && got.Occurred.Sub(want.Occurred).Abs() > time.Second {
+			t.Errorf("%s: occurred %v, want %v", line, got.Occurred, want.Occurred)
+		}
+	}
+	out := []txtar.File{{Name: "aidbox", Data: lines}}
+	for name, line := range map[string]func([]byte, *vigil.Event) []byte{
+		"firely": (&firely.Settings{File: firely.All, UserNames: true, Properties: []template.Property{{Name: "Application", Value: template.Text("sample")}}}).Liner(time.UTC).Lines(layout),
+		"oracle": (&oracle.Options{}).Lines(),
+	} {
+		if text := line(nil, e); len(text) > 0 {
+			out = append(out, txtar.File{Name: name, Data: text})
+		}
+	}
+	slices.SortFunc(out, func(a, b txtar.File) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
