@@ -72,6 +72,7 @@ func DefaultGrants() []Grant {
 		{"event_logger", vigil.TableEvents, All},
 		{"event_logger", viewEvents, Select},
 		{"event_writer", vigil.TableEvents, Insert},
+		{"audit_writer", vigil.TableAuditEvents, Insert},
 		{"gateway", vigil.TableExchanges, Insert},
 		{"gateway", vigil.TableAuditEvents, Insert},
 		{"gateway", vigil.TableSystem, Insert},

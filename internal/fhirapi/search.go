@@ -2,6 +2,7 @@ package fhirapi
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"iter"
 	"net/http"
@@ -45,6 +46,7 @@ func (a *API) search(c *call) (*answer, error) {
 	}
 	if notes := notesOf(s, p); len(notes) > 0 && s.Summary != search.SummaryCount {
 		out.Add(fhir.NewObject("entry",
+			fhir.NewString("fullUrl", "urn:uuid:"+newUUID()), // bdl-15 wants one
 			named("resource", outcome(notes)), fhir.NewObject("search", fhir.NewString("mode", "outcome")),
 		).Listed())
 	}
@@ -83,6 +85,14 @@ func notesOf(s *search.Search, p *search.Page) []fhir.Issue {
 		})
 	}
 	return notes
+}
+
+// newUUID returns a random UUID (version 4).
+func newUUID() string {
+	var u vigil.UID
+	rand.Read(u[:])
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
+	return u.String()
 }
 
 // run answers a search within the time that it may take.
