@@ -159,3 +159,42 @@ func TestRecordFields(t *testing.T) {
 		t.Errorf("%v, want %v", got.numbers(), c.numbers())
 	}
 }
+
+// FuzzKept redacts what may be any bytes: JSON stays JSON, and a member named
+// password never keeps its value.
+func FuzzKept(f *testing.F) {
+	for _, s := range []string{
+		`{"a":1,"password":"secret","b":[{"Patient":{"name":"x"}}]}`, `{"resourceType":"Patient","name":[{"family":"x"}]}`,
+		`<Patient xmlns="http://hl7.org/fhir"><name><family value="x"/></name></Patient>`, `a=b&password=secret`,
+		`{"password":"sec`, "\xff\xfe", `{"parameter":[{"valueString":"x","name":"token"}]}`,
+	} {
+		f.Add([]byte(s), uint8(kindJSON))
+		f.Add([]byte(s), uint8(kindXML))
+		f.Add([]byte(s), uint8(kindForm))
+	}
+	fields, err := appendFieldRule(nil, "body:Patient.**.family", false)
+	if err != nil {
+		f.Fatal(err)
+	}
+	r := &rules{fields: fields}
+	f.Fuzz(func(t *testing.T, b []byte, kind uint8) {
+		k := r.kept(bodyKind(kind%uint8(kindLines+1)), "", b, false, 1<<20)
+		if bodyKind(kind) != kindJSON || !json.Valid(b) || !utf8.Valid(b) {
+			return
+		}
+		if k.Cut && !deep(b) || !k.Cut && !json.Valid([]byte(k.Text)) {
+			t.Fatalf("%q became %q, cut %v", b, k.Text, k.Cut)
+		}
+		var object map[string]any
+		if json.Unmarshal([]byte(k.Text), &object) == nil {
+			if v, ok := object["password"]; ok && v != redacted {
+				t.Fatalf("%q became %q", b, k.Text)
+			}
+		}
+	})
+}
+
+// deep reports whether a body may be nested deeper than is read.
+func deep(b []byte) bool {
+	return bytes.Count(b, []byte("["))+bytes.Count(b, []byte("{")) > maxDepth
+}

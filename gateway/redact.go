@@ -132,6 +132,28 @@ func (r *rules) replace(act action, value string) string {
 	return redacted
 }
 
+// value returns what stands in the place of a body's value, and whether that is
+// another one. Of an address the query is looked at, as that of the request is.
+func (r *rules) value(path []string, value string, act action) (string, bool) {
+	if act != keepValue {
+		return r.replace(act, value), true
+	}
+	if strings.IndexByte(value, '=') < 0 {
+		return value, false
+	}
+	before, query, ok := strings.Cut(value, "?")
+	if !ok {
+		if len(path) == 0 || path[len(path)-1] != "ifNoneExist" {
+			return value, false
+		}
+		before, query = "", value
+	} else {
+		before += "?"
+	}
+	clean := before + r.query(query)
+	return clean, clean != value
+}
+
 // header returns the value of a header as it is recorded.
 func (r *rules) header(name, value string) string {
 	if r == nil || value == "" {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"strings"
 )
 
@@ -56,7 +55,7 @@ func (j *jsonRedactor) value(path []string, act action, depth int) error {
 		if err != nil {
 			return err
 		}
-		j.scalar(start, string(text), act)
+		j.scalar(path, start, string(text), act)
 		return nil
 	}
 	for j.at < len(j.b) && strings.IndexByte("0123456789abcdefghijklmnopqrstuvwxyz-+.E", j.b[j.at]) >= 0 {
@@ -65,17 +64,19 @@ func (j *jsonRedactor) value(path []string, act action, depth int) error {
 	if j.at == start {
 		return errSyntax
 	}
-	j.scalar(start, string(j.b[start:j.at]), act)
+	j.scalar(path, start, string(j.b[start:j.at]), act)
 	return nil
 }
 
 // scalar notes what becomes of the value that was read from start on.
-func (j *jsonRedactor) scalar(start int, text string, act action) {
-	if act != keepValue {
-		with, _ := json.Marshal(j.rules.replace(act, text)) // a string can be written
-		j.edits = append(j.edits, edit{start, j.at, string(with)})
-	}
+func (j *jsonRedactor) scalar(path []string, start int, text string, act action) {
 	j.good = j.at
+	if j.types != nil {
+		return
+	}
+	if with, ok := j.rules.value(path, text, act); ok {
+		j.edits = append(j.edits, edit{start, j.at, string(appendJSONString(nil, with))})
+	}
 }
 
 func (j *jsonRedactor) array(path []string, act action, depth int) error {

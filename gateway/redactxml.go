@@ -77,11 +77,14 @@ func (x *xmlRedactor) begin(t *xml.StartElement, start int) {
 		}
 		e.path = append(e.path, e.name)
 	}
-	if e.act = x.rules.field(e.path); e.act != keepValue {
-		if value == "" {
-			e.act = redactValue // nothing that a pseudonym could be made of
-		}
-		e.with = "<" + e.name + ` value="` + x.rules.replace(e.act, value) + `"/>`
+	if e.act = x.rules.field(e.path); e.act != keepValue && value == "" {
+		e.act = redactValue // nothing that a pseudonym could be made of
+	}
+	if with, ok := x.rules.value(e.path, value, e.act); ok {
+		var b strings.Builder
+		_ = xml.EscapeText(&b, []byte(with)) // a Builder takes everything
+		e.with = "<" + e.name + ` value="` + b.String() + `"/>`
+		e.act = max(e.act, redactValue)
 	}
 	if n := len(x.stack); n > 0 && e.name == "name" {
 		p := &x.stack[n-1].param
