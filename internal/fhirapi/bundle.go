@@ -3,6 +3,7 @@ package fhirapi
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"vigil"
 	"vigil/internal/auth"
@@ -203,21 +204,28 @@ func (a *API) conditions(c *call, creates []*entry) error {
 		case err != nil:
 			e.err = err
 		case len(found) == 1:
+			c.recordRead(e.condition)
 			e.answer = described(http.StatusOK, found[0])
 			e.answer.location = c.versionURL(found[0])
 		case len(found) > 1:
+			c.recordRead(e.condition)
 			e.err = errMultiple()
 		}
 	}
 	return nil
 }
 
-// others answers the entries that read.
+// others answers the entries that read. The record of access then is one of a
+// read, with what was asked: a Bundle is no way around it.
 func (a *API) others(c *call, b *bundle) {
+	access := c.access()
+	var asked []string
+	rows := int64(0)
 	for _, e := range b.entries {
 		if e.err != nil || e.answer != nil || e.method == http.MethodPost {
 			continue
 		}
+		access.Rows = 0
 		x, err := c.entryCall(e.method, e.url, e.header)
 		if err == nil {
 			e.answer, err = a.do(x)
@@ -225,7 +233,24 @@ func (a *API) others(c *call, b *bundle) {
 		if e.err = err; err == nil && e.method != http.MethodHead {
 			e.shown = e.answer.body
 		}
+		asked = append(asked, e.method+" "+e.url)
+		rows += access.Rows
 	}
+	if asked != nil {
+		c.recordRead(strings.Join(asked, "\n"))
+		access.Rows = rows
+	}
+}
+
+// maxRecorded is how much of a question is recorded, in bytes.
+const maxRecorded = 8 << 10
+
+// recordRead has the record of access say that the request read, although it also
+// writes.
+func (c *call) recordRead(question string) {
+	access := c.access()
+	access.Write = false
+	access.Query = strings.ToValidUTF8(question[:min(len(question), maxRecorded)], "")
 }
 
 // answer makes the answer to the Bundle, an entry for each of its entries.

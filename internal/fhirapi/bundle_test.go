@@ -356,3 +356,26 @@ func TestExamples(t *testing.T) {
 		sameContent(t, strings.ReplaceAll(doc, `\r\n`, `\n`), parsed(t, x))
 	}
 }
+
+// TestReadsInBundles: reading by a batch is recorded as reading.
+func TestReadsInBundles(t *testing.T) {
+	f := newFace(t, openMemory(t))
+	id := f.create(sample(t))
+	f.must(200, "POST", "/fhir", bundleOf("batch", sample(t)))
+	if !f.access.Write || f.access.Rows != 1 {
+		t.Errorf("a batch that adds: %+v", f.access)
+	}
+	f.must(200, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":`+sample(t)+`,"request":{"method":"POST","url":"AuditEvent"}},
+		{"request":{"method":"GET","url":"AuditEvent/`+id+`"}},{"request":{"method":"GET","url":"AuditEvent?patient=Patient/1"}}]}`)
+	if f.access.Write || f.access.Rows != 1 || f.access.Query != "GET AuditEvent/"+id+"\nGET AuditEvent?patient=Patient/1" {
+		t.Errorf("a batch that reads: %+v", f.access)
+	}
+	f.must(200, "POST", "/fhir/AuditEvent", sample(t), "If-None-Exist", "_id="+id)
+	if f.access.Write || f.access.Query != "_id="+id {
+		t.Errorf("a condition that is met: %+v", f.access)
+	}
+	f.must(200, "POST", "/fhir/AuditEvent/$validate", sample(t))
+	if f.access.Table != "" {
+		t.Errorf("$validate: %+v", f.access)
+	}
+}

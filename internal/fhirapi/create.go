@@ -80,10 +80,11 @@ func (a *API) createIf(c *call, condition string, create func() (*answer, error)
 	if err != nil {
 		return nil, err
 	}
-	switch len(found) {
-	case 0:
+	if len(found) == 0 {
 		return create()
-	case 1:
+	}
+	c.recordRead(condition) // the answer tells that it is there
+	if len(found) == 1 {
 		ans := described(http.StatusOK, found[0])
 		ans.location = c.versionURL(found[0])
 		return ans, nil
