@@ -172,6 +172,18 @@ func Post(host, path, token string, body []byte) []byte {
 
 // postAll sends requests over some connections until left is used up.
 func postAll(ctx context.Context, addr string, requests [][]byte, connections int, left *atomic.Int64) error {
+	return postEach(ctx, addr, connections, func() []byte {
+		n := left.Add(-1)
+		if n < 0 {
+			return nil
+		}
+		return requests[int(n)%len(requests)]
+	})
+}
+
+// postEach sends what next gives over some connections, until it gives nil. It is
+// called by all of them at once.
+func postEach(ctx context.Context, addr string, connections int, next func() []byte) error {
 	errs := make([]error, connections)
 	var wg sync.WaitGroup
 	for i := range connections {
@@ -184,8 +196,8 @@ func postAll(ctx context.Context, addr string, requests [][]byte, connections in
 			}
 			defer conn.Close()
 			br := bufio.NewReaderSize(conn, 16<<10)
-			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
-				if _, err := conn.Write(requests[int(n)%len(requests)]); err != nil {
+			for request := next(); request != nil; request = next() {
+				if _, err := conn.Write(request); err != nil {
 					errs[i] = err
 					return
 				}

@@ -14,6 +14,29 @@ type Peer struct {
 	Target
 	cluster *pgtest.Cluster
 	server  *pgtest.Server
+	uri     string // of PostgREST's database
+}
+
+// Database makes an empty database on the same server, and returns its address.
+func (p *Peer) Database(ctx context.Context, name string) (uri string, err error) {
+	return p.cluster.URI(name), p.cluster.CreateDatabase(ctx, name)
+}
+
+// Index makes the indexes that somebody who knows the questions would make by hand.
+func (p *Peer) Index(ctx context.Context) error {
+	return pgtest.Exec(ctx, p.uri, `
+		create index on api.events ((event->>'patient'));
+		create index on api.events ((event->>'subject'));
+		create index on api.events ((event->>'asctime'));
+		create index on api.events ((event->'source'->>'type'));
+		create index on api.events using gin ((event->'tags') jsonb_path_ops);
+		create index on api.events using gin (event jsonb_path_ops);
+		analyze api.events;`)
+}
+
+// Analyze gives the planner its statistics.
+func (p *Peer) Analyze(ctx context.Context) error {
+	return pgtest.Exec(ctx, p.uri, "vacuum analyze api.events")
 }
 
 // StartPeer starts both. It needs PostgreSQL's programs and PostgREST's, which
@@ -31,15 +54,15 @@ func StartPeer(ctx context.Context, token string) (*Peer, error) {
 }
 
 func (p *Peer) start(ctx context.Context, token string) error {
-	const database = "bench"
-	if err := p.cluster.CreateDatabase(ctx, database); err != nil {
+	uri, err := p.Database(ctx, "bench")
+	if err != nil {
 		return err
 	}
-	if err := pgtest.CreateLogserver(ctx, p.cluster.URI(database)); err != nil {
+	p.uri = uri
+	if err := pgtest.CreateLogserver(ctx, uri); err != nil {
 		return err
 	}
-	var err error
-	p.server, err = pgtest.StartPostgREST(p.cluster.URI(database), map[string]string{
+	p.server, err = pgtest.StartPostgREST(uri, map[string]string{
 		"PGRST_JWT_SECRET": Secret, "PGRST_DB_ANON_ROLE": "web_anon",
 	})
 	if err != nil {

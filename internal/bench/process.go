@@ -22,7 +22,8 @@ const Secret = "bench-secret-of-no-use-elsewhere-0123456789"
 // Vigil is a server process under measurement.
 type Vigil struct {
 	Binary string
-	Dir    string // the store's directory
+	Dir    string // the store's directory, or that of what lies outside of Store
+	Store  string // address of a database; empty is Dir
 	Addr   string
 	Admin  string
 	cmd    *exec.Cmd
@@ -52,8 +53,12 @@ func freeAddr() (string, error) {
 
 // Start starts the server and returns how long it took until it was ready.
 func (v *Vigil) Start(ctx context.Context) (time.Duration, error) {
-	v.cmd = exec.CommandContext(ctx, v.Binary, "serve", "--store", "dir:"+v.Dir, "--listen", v.Addr, "--admin", v.Admin)
-	v.cmd.Env = append(os.Environ(), "PGRST_JWT_SECRET="+Secret, "PGRST_DB_ANON_ROLE=web_anon", "VIGIL_LOG_LEVEL=error")
+	store := []string{"VIGIL_STORE=dir:" + v.Dir}
+	if v.Store != "" {
+		store = []string{"VIGIL_STORE=" + v.Store, "VIGIL_POSTGRES_MIGRATE=true", "VIGIL_STATE_DIR=" + v.Dir}
+	}
+	v.cmd = exec.CommandContext(ctx, v.Binary, "serve", "--listen", v.Addr, "--admin", v.Admin)
+	v.cmd.Env = append(append(os.Environ(), "PGRST_JWT_SECRET="+Secret, "PGRST_DB_ANON_ROLE=web_anon", "VIGIL_LOG_LEVEL=error"), store...)
 	v.cmd.Dir = filepath.Dir(v.Dir)
 	var out strings.Builder
 	v.cmd.Stderr = &out
