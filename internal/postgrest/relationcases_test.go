@@ -33,6 +33,7 @@ var relationDifferences = map[string][]string{
 // TestRelationCases runs the reads and inserts of PostgREST's suite over its own
 // tables in a database.
 func TestRelationCases(t *testing.T) {
+	t.Parallel()
 	fixtures := shared(t, "postgrest/fixtures.json")
 	uri := pgtest.Postgres(t)
 	if err := pgtest.LoadFixtures(t.Context(), uri, fixtures); err != nil {

@@ -44,6 +44,7 @@ var representation = [][2]string{{"Prefer", "return=representation"}}
 
 // TestRelationRights has the database say who may do what.
 func TestRelationRights(t *testing.T) {
+	t.Parallel()
 	d := openRelations(t, newSamples(t), relation.Config{})
 	exchanges{
 		{"GET /notes?select=body&order=id", nil, 200, `[{"body":"of ann"}, ` + "\n" + ` {"body":"also of ann"}]`},
@@ -94,6 +95,7 @@ func TestRelationRights(t *testing.T) {
 
 // TestRelationLogin acts for roles that the login is a member of, and no others.
 func TestRelationLogin(t *testing.T) {
+	t.Parallel()
 	uri := newSamples(t)
 	run(t, uri, `do $$ begin create role gatekeeper login noinherit; exception when duplicate_object then null; end $$; grant clerk to gatekeeper`)
 	u, err := url.Parse(uri)
@@ -110,10 +112,16 @@ func TestRelationLogin(t *testing.T) {
 // TestRelationSettings looks at what policies and triggers can see of a request:
 // who it is and what is asked, but no credentials.
 func TestRelationSettings(t *testing.T) {
+	t.Parallel()
 	f := newRelationFace(t, openRelations(t, newSamples(t), relation.Config{Path: []string{"public", `odd "one`}}), as(clerk("ann")))
 	res := f.exchange(t, "POST", "/seen?select=settings", [][2]string{
-		{"Prefer", "return=representation, timezone=Asia/Tokyo"}, {"Authorization", "Bearer very-secret"}, {"Cookie", "a=very-secret"},
-		{"X-Api-Key", "very-secret"}, {"X-Auth-Token", "very-secret"}, {"Proxy-Authorization", "very-secret"}, {"X-Reason", `for "care"`},
+		{"Prefer", "return=representation, timezone=Asia/Tokyo"},
+		{"Authorization", "Bearer very-secret"},
+		{"Cookie", "a=very-secret"},
+		{"X-Api-Key", "very-secret"},
+		{"X-Auth-Token", "very-secret"},
+		{"Proxy-Authorization", "very-secret"},
+		{"X-Reason", `for "care"`},
 	}, `{}`)
 	body := bodyOf(t, res)
 	var rows []struct{ Settings map[string]any }
@@ -148,6 +156,7 @@ func TestRelationSettings(t *testing.T) {
 // TestRelationKinds asks views, partitions and what cannot be inserted into, and
 // for what there is not.
 func TestRelationKinds(t *testing.T) {
+	t.Parallel()
 	d := openRelations(t, newSamples(t), relation.Config{})
 	f := newRelationFace(t, d, as(auth.Principal{Role: "web_anon", Anonymous: true}))
 	exchanges{
@@ -193,6 +202,7 @@ func TestRelationKinds(t *testing.T) {
 
 // TestRelationOwn has Vigil's own tables where the database has some of that name.
 func TestRelationOwn(t *testing.T) {
+	t.Parallel()
 	uri := newSamples(t)
 	run(t, uri, `create schema other; create table api.events (stolen text); insert into api.events values ('x');
 		create table other.events (there text); insert into other.events values ('y'); grant usage on schema other to clerk; grant select on api.events, other.events to clerk`)
@@ -234,6 +244,7 @@ func eventually(t *testing.T, f *face, path string, status int) string {
 
 // TestRelationReload alters, drops and makes tables while they are served.
 func TestRelationReload(t *testing.T) {
+	t.Parallel()
 	uri := newSamples(t)
 	f := newRelationFace(t, openRelations(t, uri, relation.Config{Every: time.Hour}), as(clerk("ann")))
 	run(t, uri, "create table api.fresh (a int); insert into api.fresh values (1); grant select, insert on api.fresh to clerk; notify pgrst, 'reload schema'")
@@ -270,6 +281,7 @@ func TestRelationReload(t *testing.T) {
 
 // TestRelationOpenAPI describes the tables that the role may use.
 func TestRelationOpenAPI(t *testing.T) {
+	t.Parallel()
 	d := openRelations(t, newSamples(t), relation.Config{})
 	f := newRelationFace(t, d, as(clerk("ann")), func(c *Config) {
 		c.Allow = func(*auth.Principal, string, auth.Action) error { return nil }

@@ -116,6 +116,7 @@ func drawSampleRequest(t *rapid.T) request {
 // TestRelationPeer asks generated questions of the running PostgREST 12.0.2 and of
 // the face over the same table of every type: the answers are the same.
 func TestRelationPeer(t *testing.T) {
+	t.Parallel()
 	uri := newSamples(t)
 	peer := pgtest.PostgREST(t, uri, map[string]string{"PGRST_DB_AGGREGATES_ENABLED": "true"})
 	f := newRelationFace(t, openRelations(t, uri, relation.Config{}), as(auth.Principal{Role: "web_anon", Anonymous: true}))
@@ -140,7 +141,7 @@ func TestRelationPeer(t *testing.T) {
 
 // relationDiffers is [differs], and compares the errors of the database in full.
 func relationDiffers(r request, got *http.Response, body string, want *http.Response, wantBody string) string {
-	parts := r.filters + strings.Count(r.params.Get("select"), ",") + strings.Count(r.params.Get("order"), ",")
+	parts := r.filters + strings.Count(r.params.Get("select"), ",") + strings.Count(r.params.Get("select"), "::") + strings.Count(r.params.Get("order"), ",")
 	if beyond := got.StatusCode == http.StatusRequestedRangeNotSatisfiable; (parts > 1 || beyond) && want.StatusCode/100 == 4 && got.StatusCode/100 == 4 {
 		return "" // either mistake may be the first to be seen
 	}

@@ -36,6 +36,7 @@ var relationWriteDifferences = map[string]struct {
 // TestRelationPeerWrites posts the same bodies to the running PostgREST 12.0.2 and
 // to the face, each over its own copy of the tables.
 func TestRelationPeerWrites(t *testing.T) {
+	t.Parallel()
 	theirs, ours := newSamples(t), newSamples(t)
 	peer := pgtest.PostgREST(t, theirs, nil)
 	f := newRelationFace(t, openRelations(t, ours, relation.Config{}), as(auth.Principal{Role: "web_anon", Anonymous: true}))
