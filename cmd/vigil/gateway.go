@@ -32,17 +32,18 @@ type gatewayCmd struct {
 	API      string   `name:"api" help:"Address of the store's own API, which is never on --listen." placeholder:"HOST:PORT"`
 	Admin    string   `help:"Address of /live, /ready and /metrics; off for none." placeholder:"HOST:PORT"`
 
-	TokenFile    string `name:"token-file" help:"File with the token for --forward; VIGIL_TOKEN else." placeholder:"FILE"`
-	ForwardCA    string `name:"forward-ca" help:"PEM file of the authorities that --forward is believed by." placeholder:"FILE"`
-	Spool        string `help:"Directory of what is not yet stored." placeholder:"DIR"`
-	Cert         string `help:"PEM file of the gateway's certificate." placeholder:"FILE"`
-	Key          string `help:"PEM file of its key." placeholder:"FILE"`
-	ClientCA     string `name:"client-ca" help:"PEM file of the authorities of client certificates." placeholder:"FILE"`
-	UpstreamCA   string `name:"upstream-ca" help:"PEM file of the authorities that the FHIR server is believed by." placeholder:"FILE"`
-	UpstreamCert string `name:"upstream-cert" help:"PEM file of the certificate that is shown to the FHIR server." placeholder:"FILE"`
-	UpstreamKey  string `name:"upstream-key" help:"PEM file of its key." placeholder:"FILE"`
-	Level        string `help:"What is recorded: metadata (default), request, request-response." placeholder:"LEVEL"`
-	H2C          bool   `name:"h2c" help:"Take HTTP/2 without TLS, too."`
+	TokenFile      string        `name:"token-file" help:"File with the token for --forward; VIGIL_TOKEN else." placeholder:"FILE"`
+	ForwardCA      string        `name:"forward-ca" help:"PEM file of the authorities that --forward is believed by." placeholder:"FILE"`
+	ForwardTimeout time.Duration `name:"forward-timeout" default:"1m" help:"How long to wait for an answer of --forward."`
+	Spool          string        `help:"Directory of what is not yet stored." placeholder:"DIR"`
+	Cert           string        `help:"PEM file of the gateway's certificate." placeholder:"FILE"`
+	Key            string        `help:"PEM file of its key." placeholder:"FILE"`
+	ClientCA       string        `name:"client-ca" help:"PEM file of the authorities of client certificates." placeholder:"FILE"`
+	UpstreamCA     string        `name:"upstream-ca" help:"PEM file of the authorities that the FHIR server is believed by." placeholder:"FILE"`
+	UpstreamCert   string        `name:"upstream-cert" help:"PEM file of the certificate that is shown to the FHIR server." placeholder:"FILE"`
+	UpstreamKey    string        `name:"upstream-key" help:"PEM file of its key." placeholder:"FILE"`
+	Level          string        `help:"What is recorded: metadata (default), request, request-response." placeholder:"LEVEL"`
+	H2C            bool          `name:"h2c" help:"Take HTTP/2 without TLS, too."`
 }
 
 // Help says what else there is.
@@ -110,14 +111,25 @@ func (c *gatewayCmd) override(cfg *config.Config) error {
 	return nil
 }
 
-// gatewayGC is the garbage collector's percentage where there is a gateway: what
-// lives is little, so that collecting it often would cost more than it saves.
-const gatewayGC = 400
+// The collector's percentage where there is a gateway: what lives is little, so
+// that collecting it often would cost more than it saves; but beside a store less,
+// and by itself only until the process has so many bytes.
+const (
+	gatewayGC      = 400
+	gatewayStoreGC = 100
+	gatewayMemory  = 256 << 20
+)
 
 // forward serves gateways whose events go to another Vigil.
-func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, std *stdio) error {
+func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, std *stdio) (err error) {
 	if !slices.ContainsFunc(std.Env, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
 		debug.SetGCPercent(gatewayGC)
+	}
+	switch {
+	case cfg.MemoryLimit > 0:
+		debug.SetMemoryLimit(cfg.MemoryLimit)
+	case !slices.ContainsFunc(std.Env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") }):
+		debug.SetMemoryLimit(gatewayMemory)
 	}
 	w, err := c.forwarder(std, tel.Log)
 	if err != nil {
@@ -134,6 +146,11 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 	if err := p.metrics(tel.Registry); err != nil {
 		return err
 	}
+	w, closeSinks, err := withSinks(cfg, std, p, tel, w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeSinks()) }()
 	g, err := listenGateways(gatewaysConfig{
 		List: cfg.Gateways, Proxies: cfg, Peers: p, ByTable: true, Dir: "vigil-spool", Log: tel.Log, Metrics: tel.Registry,
 	})
@@ -181,6 +198,7 @@ func (c *gatewayCmd) forwarder(std *stdio, log *slog.Logger) (vigil.Writer, erro
 	default:
 		log.Warn("no token for the other Vigil: give VIGIL_TOKEN or --token-file, of the role gateway")
 	}
+	fc.Client = forward.NewClient(nil)
 	if c.ForwardCA != "" {
 		roots, err := readAuthorities(c.ForwardCA)
 		if err != nil {
@@ -190,6 +208,9 @@ func (c *gatewayCmd) forwarder(std *stdio, log *slog.Logger) (vigil.Writer, erro
 			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 			TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
 		})
+	}
+	if c.ForwardTimeout > 0 {
+		fc.Client.Timeout = c.ForwardTimeout
 	}
 	w, err := forward.New(fc)
 	if err != nil {

@@ -96,6 +96,7 @@ type serving struct {
 	gateways  *gateways
 	peers     *peers
 	relations *relation.DB // nil for none
+	sinks     *sinks
 }
 
 // open makes the parts, in the order of what needs what.
@@ -156,6 +157,9 @@ func (s *serving) open(ctx context.Context) (err error) {
 	if err := s.openRelations(ctx); err != nil {
 		return err
 	}
+	if err := s.openSinks(); err != nil {
+		return err
+	}
 	s.listenLocal()
 	return nil
 }
@@ -170,7 +174,7 @@ func (s *serving) limitMemory() {
 	if !slices.ContainsFunc(s.std.Env, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
 		percent := 50
 		if len(s.cfg.Gateways) > 0 {
-			percent = gatewayGC
+			percent = gatewayStoreGC
 		}
 		debug.SetGCPercent(percent)
 	}
@@ -219,7 +223,8 @@ func (s *serving) listenLocal() {
 }
 
 // run serves until ctx ends or the store gives up. Servers stop first, then the
-// recorder writes what they left, then the last checkpoint is signed.
+// recorder writes what they left, then the sinks take it, then the last checkpoint
+// is signed.
 func (s *serving) run(ctx context.Context) error {
 	h, err := s.handler()
 	if err != nil {
@@ -229,6 +234,7 @@ func (s *serving) run(ctx context.Context) error {
 	defer stopBehind()
 	recorded, published := make(chan error, 1), make(chan error, 1)
 	go func() { recorded <- s.recorder.Run(behind) }()
+	s.sinks.start(ctx)
 	signing, stopSigning := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSigning()
 	go func() {
@@ -255,6 +261,7 @@ func (s *serving) run(ctx context.Context) error {
 	s.recorder.Record(server.Doing{Action: "execute", Message: "vigil stopped"})
 	stopBehind()
 	err = errors.Join(err, <-recorded)
+	err = errors.Join(err, s.sinks.finish())
 	stopSigning()
 	return errors.Join(err, <-published)
 }

@@ -17,6 +17,7 @@ func (f *Follower) begin(ctx context.Context) error {
 	switch {
 	case !f.found && f.c.FromNow:
 		f.at = cursor{Next: size}
+		f.found, f.saved = true, f.at
 		return f.at.save(f.c.Cursor)
 	case !f.found:
 		return nil

@@ -77,9 +77,11 @@ type Follower struct {
 	metrics metrics
 
 	mu      sync.Mutex
-	failing time.Time // since when the Writer takes nothing; zero while it does
-	told    bool      // Tell knows of it
-	err     error     // of the last attempt
+	next    int64         // place that everything before is done
+	moved   chan struct{} // closed and made anew when next grows
+	failing time.Time     // since when the Writer takes nothing; zero while it does
+	told    bool          // Tell knows of it
+	err     error         // of the last attempt
 }
 
 // NewFollower reads the cursor. Nothing is given before [Follower.Run].
@@ -99,7 +101,7 @@ func NewFollower(c FollowerConfig) (*Follower, error) {
 	if c.Tell == nil {
 		c.Tell = func(Notice) {}
 	}
-	f := &Follower{c: c}
+	f := &Follower{c: c, moved: make(chan struct{})}
 	var err error
 	if f.at, f.found, err = loadCursor(c.Cursor); err != nil {
 		return nil, fmt.Errorf("open sink %s: %w", c.Name, err)
@@ -135,6 +137,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	if err := f.begin(ctx); err != nil {
 		return f.end(ctx, err)
 	}
+	f.announce()
 	for {
 		if err := f.round(ctx); err != nil {
 			return f.end(ctx, err)
@@ -270,8 +273,36 @@ func (f *Follower) give(ctx context.Context, b *batch) error {
 		f.at.Next = b.next
 		f.unsaved()
 	}
-	f.metrics.next.Set(float64(f.at.Next))
+	f.announce()
 	return f.saveInTime()
+}
+
+// announce tells who waits how far it has come.
+func (f *Follower) announce() {
+	f.metrics.next.Set(float64(f.at.Next))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.next = f.at.Next
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+// Reach returns when everything before the given place in the log is with the
+// Writer, or with an error when ctx ends.
+func (f *Follower) Reach(ctx context.Context, place int64) error {
+	for {
+		f.mu.Lock()
+		next, moved := f.next, f.moved
+		f.mu.Unlock()
+		if next >= place {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // took moves the cursor behind events.

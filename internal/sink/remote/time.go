@@ -38,10 +38,14 @@ func LineTime(line []byte) time.Time {
 	return time.Time{}
 }
 
-// time is when the event of an item happened.
+// time is when the event of an item happened; now where nobody knows.
 func (c *Config) time(it *item) time.Time {
-	if it.object {
-		return c.Time(it.e, it.line)
+	line := it.line
+	if !it.object {
+		line = nil
 	}
-	return c.Time(it.e, nil)
+	if t := c.Time(it.e, line); !t.IsZero() {
+		return t
+	}
+	return c.Now()
 }
