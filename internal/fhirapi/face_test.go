@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type face struct {
 	t      testing.TB
 	api    *API
 	store  store.Store
+	mu     sync.Mutex
 	access *web.Access // of the last request
 	role   string      // whose token is sent; empty sends none
 }
@@ -82,8 +84,15 @@ func newFace(t testing.TB, s store.Store, change ...func(*Config)) *face {
 		f(&c)
 	}
 	f := &face{t: t, api: New(c), store: s, role: "admin"}
-	f.Handler = web.Observer{Now: clock, Done: func(_ *http.Request, a *web.Access) { f.access = a }}.Wrap(f.api.Handler())
+	f.Handler = web.Observer{Now: clock, Done: f.done}.Wrap(f.api.Handler())
 	return f
+}
+
+// done keeps the record of a request.
+func (f *face) done(_ *http.Request, a *web.Access) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.access = a
 }
 
 // do sends a request; headers are pairs.
