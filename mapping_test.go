@@ -32,6 +32,9 @@ func TestProperties(t *testing.T) {
 				if (s.As == vigil.AsTime) != (i == 0) {
 					t.Errorf("%s, %v: %s is read as a time or is not", p.Name, v, s.Path)
 				}
+				if w := s.Where; w != (vigil.Where{}) && (!strings.HasPrefix(s.Path, w.At+".") || !strings.HasSuffix(w.At, "[]") || w.Has == "" || w.Is == "") {
+					t.Errorf("%s, %v: %s where %+v", p.Name, v, s.Path, w)
+				}
 				if strings.HasPrefix(s.Path, ".") || strings.HasSuffix(s.Path, ".") || strings.Count(s.Path, `"`)%2 != 0 {
 					t.Errorf("%s, %v: path %s", p.Name, v, s.Path)
 				}
@@ -50,6 +53,18 @@ func TestProperties(t *testing.T) {
 			t.Errorf("two vocabularies are called %v", v)
 		}
 		seen[v.String()] = true
+	}
+	for n := range vigil.NumNamings {
+		if seen[n.String()] {
+			t.Errorf("two are called %v", n)
+		}
+		seen[n.String()] = true
+	}
+	if vigil.NumNamings.String() != "unknown" {
+		t.Errorf("no naming is called %v", vigil.NumNamings)
+	}
+	if got := vigil.FactDetail(vigil.FactAgentName); got != "vigil:agent_name" {
+		t.Errorf("details of names are called %s", got)
 	}
 	// The caller's copy is its own.
 	properties[0].Name = "other"

@@ -123,7 +123,8 @@ reads from the AuditEvent is what it reads from the document. Nothing is invente
 - A value that FHIR's elements cannot hold, or not in this order, is an
   ` + "`entity.detail`" + ` of type ` + "`vigil:`" + ` with the property's name. Those are read back.
 - A value of the document that is no property is an ` + "`entity.detail`" + ` whose type is its JSON
-  pointer (RFC 6901), such as ` + "`/w_user_agent`" + `. What was searched for is ` + "`entity.query`" + `.
+  pointer (RFC 6901), such as ` + "`/w_user_agent`" + `. What is nested deeper than 24 levels
+  is one detail, as JSON. What was searched for is ` + "`entity.query`" + `.
 - The original stays as it is; the detail ` + "`vigil:raw`" + ` says where. After 1,000 details the
   detail ` + "`vigil:more`" + ` says how many values are only there.
 - ` + "`id`" + ` is the event's ` + "`_uid`" + `, ` + "`meta.lastUpdated`" + ` when it was received, ` + "`meta.source`" + ` who sent

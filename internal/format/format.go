@@ -57,7 +57,7 @@ func (m *mapping) Facts(format vigil.Format, doc []byte) vigil.Facts {
 	if v == vigil.Logserver {
 		if resource, ok := jsonb.Get(doc, "resource"); ok && isAuditEvent(resource) {
 			// The AuditEvent inside says it better than what is around it.
-			c.at(m.trees[fhirVersion(resource)], resource)
+			c.at(m.trees[fhirVersion(resource, vigil.FHIRR4)], resource)
 			c.layer = 1
 		}
 	}
@@ -77,12 +77,9 @@ func VocabularyOf(format vigil.Format, doc []byte) (vigil.Vocabulary, bool) {
 	case vigil.FormatSystem:
 		return vigil.Logserver, true
 	case vigil.FormatFHIRR4:
-		if v := fhirVersion(doc); v == vigil.FHIRR3 {
-			return v, true
-		}
-		return vigil.FHIRR4, true
+		return fhirVersion(doc, vigil.FHIRR4), true
 	case vigil.FormatFHIRR5:
-		return vigil.FHIRR5, true
+		return fhirVersion(doc, vigil.FHIRR5), true
 	case vigil.FormatAidbox:
 		return vigil.Aidbox, true
 	case vigil.FormatExchange:
@@ -102,7 +99,7 @@ func posted(doc []byte) vigil.Vocabulary {
 		return vigil.KeycloakLog
 	case logserver.Gen0:
 		if isAuditEvent(doc) {
-			return fhirVersion(doc)
+			return fhirVersion(doc, vigil.FHIRR4)
 		}
 		if aidbox.IsLine(doc) {
 			return vigil.Aidbox
@@ -116,10 +113,11 @@ func isAuditEvent(doc []byte) bool {
 	return ok && string(t) == `"AuditEvent"`
 }
 
-// fhirVersion tells AuditEvents of the versions apart: R4 requires type, R5 has
-// code and category in its place, and R3's source has an identifier of its own
-// where later versions have an observer.
-func fhirVersion(doc []byte) vigil.Vocabulary {
+// fhirVersion tells AuditEvents of the versions apart, whatever they were sent as:
+// R4 requires type, R5 has code and category in its place, and R3's source has an
+// identifier of its own where later versions have an observer. Where the document
+// does not tell, it is otherwise.
+func fhirVersion(doc []byte, otherwise vigil.Vocabulary) vigil.Vocabulary {
 	var kind, code, identifier, observer bool
 	for key, val := range jsonb.Members(doc) {
 		switch key {
@@ -137,8 +135,10 @@ func fhirVersion(doc []byte) vigil.Vocabulary {
 		return vigil.FHIRR5
 	case identifier && !observer:
 		return vigil.FHIRR3
+	case kind && !code:
+		return vigil.FHIRR4
 	}
-	return vigil.FHIRR4
+	return otherwise
 }
 
 // collector gathers what the sources of one document give.

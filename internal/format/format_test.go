@@ -184,6 +184,37 @@ func TestReadings(t *testing.T) {
 	}
 }
 
+// TestWhere has places that count only where their element says something.
+func TestWhere(t *testing.T) {
+	const r5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-AuditEvent."
+	for _, c := range []struct {
+		format vigil.Format
+		doc    string
+		fact   vigil.Fact
+		want   string
+	}{
+		{vigil.FormatFHIRR4, `{"agent":[{"type":{"coding":[{"code":"x"},{"code":"110150"}]},"who":{"reference":"Device/1","identifier":{"value":"app"}}},{"who":{"identifier":{"value":"other"}}}]}`, vigil.FactClient, "Device/1 | app"},
+		{vigil.FormatFHIRR5, `{"code":{},"agent":[{"type":{"coding":[{"code":"110153"}]},"who":{"identifier":{"value":"app"}}}]}`, vigil.FactClient, ""},
+		{vigil.FormatFHIRR4, `{"agent":{"type":{"coding":{"code":110150}},"who":{"identifier":{"value":"app"}}}}`, vigil.FactClient, "app"},
+		{vigil.FormatFHIRR4, `{"agent":[{"type":{"coding":[{"code":"110150"}],"coding":[]},"who":{"identifier":{"value":"app"}}}]}`, vigil.FactClient, ""}, // the last of two counts
+		{vigil.FormatFHIRR4, `{"extension":[{"url":"x","valueCode":"debug"},{"url":"` + r5 + `severity","valueCode":"notice"}]}`, vigil.FactSeverity, "info"},
+		{vigil.FormatFHIRR4, `{"extension":[{"valueReference":{"reference":"Patient/1"},"url":"` + r5 + `patient"}],"entity":[{"what":{"reference":"Patient/2"}}]}`, vigil.FactPatient, "Patient/1 | Patient/2"},
+		{vigil.FormatFHIRR4, `{"entity":[{"type":{"code":"XrequestId"},"what":{"identifier":{"value":"r-1"}}},{"what":{"identifier":{"value":"r-2"}}}]}`, vigil.FactCorrelation, "r-1"},
+		{vigil.FormatFHIRR4, `{"entity":[{"detail":[{"type":"vigil:type","valueString":"own"},{"type":"type","valueString":"no"}]}],"type":{"code":"rest"}}`, vigil.FactType, "own | rest"},
+		{vigil.FormatFHIRR5, `{"code":{},"entity":[{"detail":[{"type":{"text":"vigil:ip"},"valueString":"192.0.2.1, 192.0.2.2"}]}]}`, vigil.FactIP, "192.0.2.1 | 192.0.2.2"},
+		{vigil.FormatFHIRR4, `{"agent":[{"extension":[{"url":"https://profiles.ihe.net/ITI/BALP/StructureDefinition/ihe-otherId","valueIdentifier":{"value":"npi"}}]}]}`, vigil.FactAgent, "npi"},
+		// The version is that of the shape, whatever the document was sent as.
+		{vigil.FormatFHIRR4, `{"source":{"identifier":{"value":"r3"}},"type":{},"agent":[{"userId":{"value":"u"},"reference":{"reference":"Practitioner/1"}}]}`, vigil.FactAgent, "Practitioner/1 | u"},
+		{vigil.FormatFHIRR4, `{"category":[{"coding":[{"code":"rest"}]}]}`, vigil.FactType, "rest"},
+		{vigil.FormatFHIRR5, `{"type":{"code":"rest"}}`, vigil.FactType, "rest"},
+	} {
+		f := format.New(nil).Facts(c.format, []byte(c.doc))
+		if got := strings.Join(f.Values[c.fact], " | "); got != c.want {
+			t.Errorf("%s: %v is %q, want %q", c.doc, c.fact, got, c.want)
+		}
+	}
+}
+
 // TestManyValues expects that a document with very many values is read in a time
 // that grows with its length.
 func TestManyValues(t *testing.T) {

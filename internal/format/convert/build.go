@@ -23,7 +23,8 @@ type builder struct {
 	facts *vigil.Facts
 	n     *fhir.Node
 	// given are the facts that the elements made so far say.
-	given [vigil.NumFacts][]string
+	given [vigil.NumFacts]texts
+	at    int // behind the last entity; 0 where it is not known
 }
 
 // build makes an AuditEvent of the facts of a document.
@@ -71,11 +72,7 @@ func (b *builder) first(f vigil.Fact) string {
 }
 
 // give notes that an element says val.
-func (b *builder) give(f vigil.Fact, val string) {
-	if !slices.Contains(b.given[f], val) {
-		b.given[f] = append(b.given[f], val)
-	}
-}
+func (b *builder) give(f vigil.Fact, val string) { b.given[f].add(val) }
 
 // meta says where the event came from.
 func (b *builder) meta(e *vigil.Event) {

@@ -100,7 +100,7 @@ func Implied(code string) []Implication {
 		}
 	}
 	for word, interaction := range restWords {
-		if code == rest.code || code == interaction {
+		if code == rest.code || code == interaction && code != "" {
 			out = append(out, Implication{vigil.FactType, word})
 		}
 	}

@@ -101,9 +101,15 @@ func resource(f vigil.Format, doc []byte, v fhir.Version) *fhir.Node {
 	if err != nil {
 		return nil
 	}
-	from := fhir.Guess(n)
-	if f == vigil.FormatFHIRR5 {
+	from := fhir.R4
+	switch vocabulary, _ := format.VocabularyOf(f, doc); vocabulary {
+	case vigil.FHIRR5:
 		from = fhir.R5
+	case vigil.FHIRR3:
+		from = fhir.R3
+	case vigil.FHIRR4:
+	default:
+		return nil
 	}
 	fhir.NativeReferences(n, from)
 	if from != fhir.R3 && !valid(n, from) {
@@ -161,7 +167,7 @@ func (c *Converter) embedded(e *vigil.Event, v fhir.Version) *fhir.Node {
 	if !ok {
 		return nil
 	}
-	n := resource(e.Format, inner, v)
+	n := resource(vigil.FormatFHIRR4, inner, v)
 	if n == nil {
 		return nil
 	}
@@ -170,7 +176,10 @@ func (c *Converter) embedded(e *vigil.Event, v fhir.Version) *fhir.Node {
 		f = vigil.FormatFHIRR5
 	}
 	facts := c.mapping.Facts(e.Format, e.Doc)
-	b := builder{v: v, facts: &facts, n: n, given: c.mapping.Facts(f, fhir.AppendJSON(nil, n)).Values}
+	b := builder{v: v, facts: &facts, n: n}
+	for f, vals := range c.mapping.Facts(f, fhir.AppendJSON(nil, n)).Values {
+		b.given[f] = textsOf(vals)
+	}
 	details := slices.DeleteFunc(c.details(e, vigil.Logserver, &facts), func(d detail) bool {
 		return strings.HasPrefix(d.kind, "/resource/") && d.kind != "/resource/id"
 	})

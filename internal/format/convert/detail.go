@@ -34,9 +34,9 @@ func (b *builder) record(e *vigil.Event, details []detail, baseURL string) {
 	n.Children = slices.Grow(n.Children, len(details)+8)
 	b.detail(n, detail{detailRaw, baseURL + "/raw/" + e.UID.String()})
 	for _, p := range lists {
-		want, given := b.want(p.fact), b.given[p.fact]
-		missing := func(val string) bool { return !slices.Contains(given, val) }
-		all := !p.list && len(want) > 0 && (slices.ContainsFunc(want, missing) || given[0] != want[0])
+		want, given := b.want(p.fact), &b.given[p.fact]
+		missing := func(val string) bool { return !given.has(val) }
+		all := !p.list && len(want) > 0 && (slices.ContainsFunc(want, missing) || given.list[0] != want[0])
 		for _, val := range want {
 			if (all || missing(val)) && plain(val) {
 				b.detail(n, detail{vigil.FactDetail(p.fact), val})
@@ -108,10 +108,7 @@ func (c *Converter) details(e *vigil.Event, v vigil.Vocabulary, facts *vigil.Fac
 	default:
 		return []detail{{detailDocument, string(e.Doc)}}
 	}
-	w := walker{read: c.read[v], facts: facts}
-	if !facts.Occurred.IsZero() {
-		w.recorded = facts.Occurred.UTC().Format(instant)
-	}
+	w := c.walker(v, facts)
 	w.walk(e.Doc, false)
 	if w.more > 0 {
 		w.out = append(w.out, detail{detailMore, strconv.Itoa(w.more)})
@@ -122,8 +119,9 @@ func (c *Converter) details(e *vigil.Event, v vigil.Vocabulary, facts *vigil.Fac
 // walker goes through the values of a document.
 type walker struct {
 	read     map[string][]vigil.Fact // the facts that are read at a path
-	facts    *vigil.Facts
+	facts    [vigil.NumFacts]texts
 	recorded string
+	depth    int
 	plain    bool   // facts are left out of arrays of objects too
 	pointer  []byte // JSON pointer of the value
 	path     []byte // keys between dots, as in the mapping
@@ -132,11 +130,33 @@ type walker struct {
 	more     int
 }
 
+func (c *Converter) walker(v vigil.Vocabulary, facts *vigil.Facts) *walker {
+	w := &walker{read: c.read[v]}
+	for f, vals := range facts.Values {
+		w.facts[f] = textsOf(vals)
+	}
+	if !facts.Occurred.IsZero() {
+		w.recorded = facts.Occurred.UTC().Format(instant)
+	}
+	return w
+}
+
+// maxNesting is how deep values are taken apart: what is in it deeper is one detail,
+// as JSON. Each level is walked over once more.
+const maxNesting = 24
+
 // walk adds what val and what is in it say. In an array of objects everything is
 // added, as facts do not say what belongs together.
 func (w *walker) walk(val []byte, grouped bool) {
 	pointer, path := len(w.pointer), len(w.path)
-	switch jsonb.Kind(val) {
+	w.depth++
+	defer func() { w.depth-- }()
+	kind := jsonb.Kind(val)
+	if w.depth > maxNesting && (kind == '{' || kind == '[') {
+		w.add(string(val))
+		return
+	}
+	switch kind {
 	case '{':
 		for key, member := range jsonb.Members(val) {
 			w.pointer = append(w.pointer, '/')
@@ -172,11 +192,16 @@ func (w *walker) leaf(val []byte, grouped bool) {
 	if len(w.text) == 0 || (!grouped || w.plain) && w.isFact() {
 		return
 	}
+	w.add(string(w.text))
+}
+
+// add adds a detail with the pointer to where the walk is.
+func (w *walker) add(text string) {
 	if len(w.out) >= maxDetails {
 		w.more++
 		return
 	}
-	d := detail{detailDocument, string(w.text)}
+	d := detail{detailDocument, text}
 	if len(w.pointer) > 0 {
 		d.kind = string(w.pointer)
 	}
@@ -196,10 +221,8 @@ func (w *walker) isFact() bool {
 			}
 			continue
 		}
-		for _, val := range w.facts.Values[f] {
-			if string(w.text) == val {
-				return true
-			}
+		if w.facts[f].has(string(w.text)) {
+			return true
 		}
 	}
 	return false

@@ -18,15 +18,14 @@ func (b *builder) patient() {
 
 // entities writes the patients, then what else was used.
 func (b *builder) entities() {
-	written := map[string]bool{}
+	written := &b.given[vigil.FactPatient]
 	for _, p := range b.want(vigil.FactPatient) {
 		what := b.obj("what")
 		switch {
 		case isReference(p, patientTypes):
 			what.Add(b.str("reference", p))
-			b.given[vigil.FactPatient] = append(b.given[vigil.FactPatient], p)
-			b.given[vigil.FactEntity] = append(b.given[vigil.FactEntity], p)
-			written[p] = true
+			b.give(vigil.FactPatient, p)
+			b.give(vigil.FactEntity, p)
 		case plain(p):
 			what.Add(b.str("type", "Patient"), b.str("display", p))
 		default:
@@ -35,7 +34,7 @@ func (b *builder) entities() {
 		b.entity(what, aPerson, asPatient)
 	}
 	for _, val := range b.want(vigil.FactEntity) {
-		if written[val] || !plain(val) {
+		if written.has(val) || !plain(val) {
 			continue
 		}
 		what, role := b.obj("what"), code{}
@@ -45,7 +44,7 @@ func (b *builder) entities() {
 		} else {
 			what.Add(b.identifier(val))
 		}
-		b.given[vigil.FactEntity] = append(b.given[vigil.FactEntity], val)
+		b.give(vigil.FactEntity, val)
 		b.entity(what, aSystemObject, role)
 	}
 }
@@ -63,13 +62,16 @@ func (b *builder) entity(what *fhir.Node, kind, role code) *fhir.Node {
 	default:
 		n.Add(b.coding(role, "role"))
 	}
-	at := len(b.n.Children)
-	for i, c := range b.n.Children {
-		if c.Name == "entity" {
-			at = i + 1
+	if b.at == 0 {
+		b.at = len(b.n.Children)
+		for i, c := range b.n.Children {
+			if c.Name == "entity" {
+				b.at = i + 1
+			}
 		}
 	}
-	b.n.Children = slices.Insert(b.n.Children, at, n)
+	b.n.Children = slices.Insert(b.n.Children, b.at, n)
+	b.at++
 	return n
 }
 

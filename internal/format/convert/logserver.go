@@ -44,10 +44,8 @@ func (c *Converter) Logserver(n *fhir.Node, v fhir.Version) ([]byte, error) {
 // rest returns the values of the AuditEvent that are no facts, but for the
 // details of entities and the narrative.
 func (c *Converter) rest(text []byte, v vigil.Vocabulary, facts *vigil.Facts) []detail {
-	w := walker{read: c.read[v], facts: facts, plain: true}
-	if !facts.Occurred.IsZero() {
-		w.recorded = facts.Occurred.UTC().Format(instant)
-	}
+	w := c.walker(v, facts)
+	w.plain = true
 	w.walk(text, false)
 	return w.out
 }
@@ -149,9 +147,10 @@ func (d *document) flat() {
 
 // subjects adds the patients: as the subject those that are entities too.
 func (d *document) subjects() {
+	entities := textsOf(d.facts.Values[vigil.FactEntity])
 	var subjects, others []string
 	for _, p := range d.facts.Values[vigil.FactPatient] {
-		if strings.HasPrefix(p, "Patient/") && slices.Contains(d.facts.Values[vigil.FactEntity], p) {
+		if strings.HasPrefix(p, "Patient/") && entities.has(p) {
 			subjects = append(subjects, p)
 		} else {
 			others = append(others, p)
@@ -166,21 +165,28 @@ func (d *document) subjects() {
 func (d *document) agents(n *fhir.Node) {
 	vals := &d.facts.Values
 	var all []actor
-	left := [...][]string{slices.Clone(vals[vigil.FactAgent]), slices.Clone(vals[vigil.FactAgentName]), slices.Clone(vals[vigil.FactIP])}
+	var ids, names, addresses texts
 	for _, a := range n.All("agent") {
 		one := actorOf(a)
-		left[0] = without(left[0], append(one.ids, format.Reference(one.who)))
-		left[1] = without(left[1], one.names)
-		left[2] = without(left[2], one.addresses)
+		ids.add(format.Reference(one.who))
+		for _, id := range one.ids {
+			ids.add(id)
+		}
+		for _, name := range one.names {
+			names.add(name)
+		}
+		for _, address := range one.addresses {
+			addresses.add(address)
+		}
 		all = append(all, one)
 	}
 	if len(all) == 0 {
 		all = []actor{{}}
 	}
 	first := &all[0]
-	first.ids = append(first.ids, left[0]...)
-	first.names = append(first.names, left[1]...)
-	first.addresses = append(first.addresses, left[2]...)
+	first.ids = append(first.ids, ids.without(vals[vigil.FactAgent])...)
+	first.names = append(first.names, names.without(vals[vigil.FactAgentName])...)
+	first.addresses = append(first.addresses, addresses.without(vals[vigil.FactIP])...)
 	first.clients = vals[vigil.FactClient]
 	d.key("agent")
 	if len(all) > 1 {
@@ -236,11 +242,6 @@ func appendText(list []string, n *fhir.Node) []string {
 	return list
 }
 
-// without returns list without the values of out.
-func without(list, out []string) []string {
-	return slices.DeleteFunc(list, func(s string) bool { return slices.Contains(out, s) })
-}
-
 func (d *document) source() {
 	names := d.facts.Values[vigil.FactSource]
 	d.open("source")
@@ -257,12 +258,13 @@ func (d *document) source() {
 // entity adds what was used, and what nothing else has a place for.
 func (d *document) entity(n *fhir.Node, rest []detail) {
 	d.open("entity")
-	var what, texts []string
+	patients := textsOf(d.facts.Values[vigil.FactPatient])
+	var what, urls []string
 	for _, val := range d.facts.Values[vigil.FactEntity] {
 		switch {
-		case strings.HasPrefix(val, "Patient/") && slices.Contains(d.facts.Values[vigil.FactPatient], val): // the subject
+		case strings.HasPrefix(val, "Patient/") && patients.has(val): // the subject
 		case strings.HasPrefix(val, "Patient/") || format.Reference(val) != val:
-			texts = append(texts, val)
+			urls = append(urls, val)
 		default:
 			what = append(what, val)
 		}
@@ -270,8 +272,8 @@ func (d *document) entity(n *fhir.Node, rest []detail) {
 	d.add("what", what...)
 	d.key("detail")
 	d.out = append(d.out, '[')
-	for _, t := range texts {
-		d.pair("url", t)
+	for _, u := range urls {
+		d.pair("url", u)
 	}
 	query := d.details(n)
 	for _, r := range rest {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"vigil"
 	"vigil/internal/format/convert"
 	"vigil/internal/format/fhir"
@@ -77,6 +79,11 @@ func TestOracle(t *testing.T) {
 	dir := oracle(t)
 	c := convert.New(convert.Config{BaseURL: "https://vigil.example.org"})
 	all := examples(t)
+	for seed := range 60 {
+		vocabulary := vigil.Vocabulary(seed) % vigil.NumVocabularies
+		doc := rapid.Custom(func(t *rapid.T) []byte { return drawer{t}.document(vocabulary) }).Example(seed)
+		all = append(all, example{fmt.Sprintf("%v, drawn from %d", vocabulary, seed), event(formats[vocabulary], doc)})
+	}
 	var wg sync.WaitGroup
 	for _, v := range []fhir.Version{fhir.R4, fhir.R5} {
 		docs, of := t.TempDir(), map[string]example{}

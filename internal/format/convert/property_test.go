@@ -105,15 +105,17 @@ func appendValue(dst []byte, v any) []byte {
 	return dst
 }
 
+// formats are what documents of a vocabulary come as.
+var formats = map[vigil.Vocabulary]vigil.Format{
+	vigil.Logserver: vigil.FormatLogserver, vigil.Keycloak: vigil.FormatLogserver, vigil.KeycloakLog: vigil.FormatLogserver, vigil.Aidbox: vigil.FormatAidbox,
+	vigil.FHIRR4: vigil.FormatFHIRR4, vigil.FHIRR5: vigil.FormatFHIRR5, vigil.FHIRR3: vigil.FormatFHIRR4, vigil.Exchanges: vigil.FormatExchange,
+	vigil.CLEF: vigil.FormatCLEF,
+}
+
 // TestAnyDocument: the law holds for documents of every vocabulary, in both
 // versions, there and back.
 func TestAnyDocument(t *testing.T) {
 	c, m := convert.New(convert.Config{}), format.New(nil)
-	formats := map[vigil.Vocabulary]vigil.Format{
-		vigil.Logserver: vigil.FormatLogserver, vigil.Keycloak: vigil.FormatLogserver, vigil.KeycloakLog: vigil.FormatLogserver, vigil.Aidbox: vigil.FormatAidbox,
-		vigil.FHIRR4: vigil.FormatFHIRR4, vigil.FHIRR5: vigil.FormatFHIRR5, vigil.FHIRR3: vigil.FormatFHIRR4, vigil.Exchanges: vigil.FormatExchange,
-		vigil.CLEF: vigil.FormatCLEF,
-	}
 	rapid.Check(t, func(t *rapid.T) {
 		vocabulary := vigil.Vocabulary(rapid.IntRange(0, int(vigil.NumVocabularies)-1).Draw(t, "vocabulary"))
 		doc := drawer{t}.document(vocabulary)
