@@ -85,6 +85,11 @@ type Event struct {
 	// Canonical says that Doc is not what was received but its text as
 	// PostgreSQL's jsonb prints it, and that the log commits to that text.
 	Canonical bool
+	// Erased says that the document was removed, by retention or erasure: Doc,
+	// Sender and Salt are empty, and Commitment is what the log has of them. Only
+	// those who read the whole log meet such an event.
+	Erased     bool
+	Commitment [32]byte
 }
 
 // Sender is who handed an event over, as the listener knows it. It is stored

@@ -24,6 +24,8 @@ type cli struct {
 	Check      checkCmd      `cmd:"" help:"Check every file of a store that no server has open, or a database."`
 	Recover    recoverCmd    `cmd:"" help:"Let a store that was put back to an older state take events again, in a new epoch."`
 	Migrate    migrateCmd    `cmd:"" help:"Make a PostgreSQL database ready for this version, or upgrade it."`
+	Erase      eraseCmd      `cmd:"" help:"Remove the documents of events, for good; their places in the log stay."`
+	Prune      pruneCmd      `cmd:"" help:"Remove the documents of a table that are older than they have to be kept."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
 	Gateway    gatewayCmd    `cmd:"" help:"Stand before a FHIR server and record every request to it."`
 	Spool      spoolCmd      `cmd:"" help:"Look into a gateway's spool."`

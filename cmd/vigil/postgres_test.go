@@ -140,6 +140,49 @@ func TestPostgres(t *testing.T) {
 	p.stop()
 }
 
+// TestPostgresRemove erases and prunes beside a server, which follows.
+func TestPostgresRemove(t *testing.T) {
+	p := newServer(t, newDatabase(t))
+	p.mustStart()
+	for _, n := range []string{"one", "two", "three"} {
+		p.mustPost(n)
+	}
+	p.checkpoint()
+	uid := strings.TrimSpace(p.must("query", "events?event->>n=eq.two&select=_uid", "-o", "csv"))
+	uid = uid[strings.LastIndexByte(uid, '\n')+1:]
+	if out := p.must("erase", uid, "--reason", "asked for"); !strings.Contains(out, "1 event was removed") {
+		t.Errorf("vigil erase: %s", out)
+	}
+	p.mustPost("four")
+	if got := p.stored(); len(got) != 3 || got["two"] != 0 {
+		t.Errorf("stored: %v", got)
+	}
+	if status, body, err := p.do(t.Context(), http.MethodGet, "/raw/"+uid, "auditor", ""); err != nil || status != http.StatusNotFound || !strings.Contains(body, "erased") {
+		t.Errorf("GET /raw: %d %s, %v", status, body, err)
+	}
+	if status, body, err := p.do(t.Context(), http.MethodGet, "/log/proof/"+uid, "auditor", ""); err != nil || status != http.StatusOK || !strings.Contains(body, "tlog-proof") {
+		t.Errorf("GET /log/proof: %d %s, %v", status, body, err)
+	}
+	if out := p.must("prune", "events", "--before", time.Now().UTC().Format(time.RFC3339Nano), "--reason", "too old"); !strings.Contains(out, "3 events were removed") {
+		t.Errorf("vigil prune: %s", out)
+	}
+	if got := p.stored(); len(got) != 0 {
+		t.Errorf("stored: %v", got)
+	}
+	for args, want := range map[string]string{"erase x --reason y": "no _uid", "prune events --before soon --reason y": "2190d", "prune events --before 1d": "--reason"} {
+		if code, out := p.asked(strings.Fields(args)...); code != 2 || !strings.Contains(out, want) {
+			t.Errorf("vigil %s: code %d: %s", args, code, out)
+		}
+	}
+	p.stop()
+	if out := p.must("verify"); !strings.Contains(out, "the documents of 4 entries were removed") {
+		t.Errorf("vigil verify: %s", out)
+	}
+	if out := p.must("check"); !strings.Contains(out, "every leaf") {
+		t.Errorf("vigil check: %s", out)
+	}
+}
+
 // TestPostgresNotReady starts servers over databases that are not made for them.
 func TestPostgresNotReady(t *testing.T) {
 	empty := newServer(t, withPassword(t, pgtest.Postgres(t)))

@@ -182,6 +182,7 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 
 	v := ledger.NewVerifier(ledger.VerifierConfig{Tile: e.tile, Size: e.size, Expect: e.expect})
 	p := newProgress(std.Err, e.size)
+	erased := 0
 	for entry, err := range e.entries(ctx) {
 		if err != nil {
 			if ctx.Err() != nil {
@@ -193,6 +194,9 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 			}
 			v.Unreadable(err)
 			break
+		}
+		if entry.Erased {
+			erased++
 		}
 		v.AddEntry(entry)
 		p.step(v.Size())
@@ -206,6 +210,9 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 		return errors.New("verification has failed: keep everything as it is, and see docs/trust.md")
 	}
 	fmt.Fprintf(std.Out, "%s: %d entries hold, root %s; %s\n", e.name, v.Size(), v.Root(), signed)
+	if erased > 0 {
+		fmt.Fprintf(std.Out, "the documents of %s were removed, which the table system records: their places in the log hold, what they said is not known any more\n", number(erased, "entry", "entries"))
+	}
 	for _, x := range older {
 		fmt.Fprintf(std.Out, "it extends the checkpoint %s of %d entries\n", x.Name, x.Size)
 	}

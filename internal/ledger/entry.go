@@ -17,11 +17,15 @@ type Entry struct {
 	Salt   [16]byte
 	Sender []byte // as it was committed to; empty for none
 	Doc    []byte
+	Erased bool // the document was removed: Leaf.Commitment is what is left of it
 }
 
 // Record appends the entry's leaf record, with the commitment made anew, to b.
 func (e *Entry) Record(b []byte) []byte {
 	l := e.Leaf
+	if e.Erased {
+		return l.AppendText(b)
+	}
 	l.Commitment = Commit(e.Salt, e.Sender, e.Doc)
 	return l.AppendText(b)
 }
@@ -44,6 +48,11 @@ func (e *Entry) AppendJSON(b []byte) []byte {
 	b = e.Leaf.Received.UTC().AppendFormat(b, leafReceived)
 	b = append(b, `","form":"`...)
 	b = append(b, e.Leaf.Form...)
+	if e.Erased {
+		b = append(b, `","erased":"`...)
+		b = base64.StdEncoding.AppendEncode(b, e.Leaf.Commitment[:])
+		return append(b, "\"}\n"...)
+	}
 	b = append(b, `","salt":"`...)
 	b = base64.StdEncoding.AppendEncode(b, e.Salt[:])
 	b = append(b, `","sender":"`...)
@@ -66,6 +75,7 @@ func ParseEntry(line []byte) (*Entry, error) {
 		Salt     []byte `json:"salt"`
 		Sender   []byte `json:"sender"`
 		Doc      []byte `json:"doc"`
+		Erased   []byte `json:"erased"` // the commitment of what is gone
 	}
 	if err := json.Unmarshal(line, &in); err != nil {
 		return nil, errors.New("read entry: not a JSON object as /log/entries has it")
@@ -74,12 +84,21 @@ func ParseEntry(line []byte) (*Entry, error) {
 	if err != nil {
 		return nil, errors.New("read entry: bad time")
 	}
-	if in.Index == nil || *in.Index < 0 || len(in.Salt) != 16 {
+	erased := in.Erased != nil
+	if in.Index == nil || *in.Index < 0 || !erased && len(in.Salt) != 16 {
 		return nil, errors.New("read entry: no index, or no salt of 16 bytes")
 	}
-	e := &Entry{Index: *in.Index, Salt: [16]byte(in.Salt), Sender: in.Sender, Doc: in.Doc, Leaf: Leaf{
+	if erased && (len(in.Erased) != HashSize || in.Salt != nil || in.Sender != nil || in.Doc != nil) {
+		return nil, errors.New("read entry: an erased one has a commitment of 32 bytes, and nothing else")
+	}
+	e := &Entry{Index: *in.Index, Erased: erased, Sender: in.Sender, Doc: in.Doc, Leaf: Leaf{
 		Epoch: in.Epoch, Table: in.Table, ID: in.ID, UID: in.UID, Received: received, Form: in.Form,
 	}}
+	if erased {
+		e.Leaf.Commitment = Hash(in.Erased)
+	} else {
+		e.Salt = [16]byte(in.Salt)
+	}
 	if _, err := ParseLeaf(e.Record(nil)); err != nil {
 		return nil, fmt.Errorf("read entry: %w", err)
 	}

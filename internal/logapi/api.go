@@ -10,6 +10,7 @@ import (
 
 	"vigil"
 	"vigil/internal/ledger"
+	"vigil/internal/store"
 )
 
 // Store is what the face needs of a store.
@@ -115,14 +116,17 @@ func (a *API) cache(w http.ResponseWriter, directives string) {
 	w.Header().Set("Cache-Control", who+directives)
 }
 
-// event returns the event with a UID if the request may read its table.
+// event returns the event with a UID, or what is left of it, if the request may
+// read its table.
 func (a *API) event(r *http.Request, text string) (*vigil.Event, error) {
 	uid, err := vigil.ParseUID(text)
 	if err != nil || uid.String() != text {
 		return nil, notFound()
 	}
 	e, err := a.Store.ByUID(r.Context(), uid)
-	if err != nil {
+	if gone, ok := errors.AsType[*store.ErasedError](err); ok {
+		e = gone.Event
+	} else if err != nil {
 		return nil, err
 	}
 	if err := a.Authorize(r, e.Table); err != nil {

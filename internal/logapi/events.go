@@ -52,6 +52,9 @@ func (a *API) raw(w http.ResponseWriter, r *http.Request, uid string) error {
 	if err != nil {
 		return err
 	}
+	if e.Erased {
+		return store.ErrErased(e)
+	}
 	a.Observe(r, e.Table, "raw", 1)
 	h := w.Header()
 	h.Set("Cache-Control", "private, no-store")

@@ -7,6 +7,9 @@ import (
 
 // LeafOf returns the leaf of a stored event.
 func LeafOf(e *vigil.Event) ledger.Leaf {
+	if e.Erased {
+		return leafOf(e, e.Commitment)
+	}
 	return leafOf(e, ledger.Commit(e.Salt, AppendSender(nil, e.Sender), e.Doc))
 }
 
@@ -31,8 +34,11 @@ func FormOf(e *vigil.Event) string {
 }
 
 // EntryOf returns a stored event as verifiers are given it. The commitment is
-// left to them.
+// left to them, where there is a document.
 func EntryOf(e *vigil.Event) *ledger.Entry {
+	if e.Erased {
+		return &ledger.Entry{Index: e.Index, Leaf: LeafOf(e), Erased: true}
+	}
 	leaf := leafOf(e, ledger.Hash{})
 	return &ledger.Entry{Index: e.Index, Leaf: leaf, Salt: e.Salt, Sender: AppendSender(nil, e.Sender), Doc: e.Doc}
 }

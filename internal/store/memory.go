@@ -95,6 +95,11 @@ func (m *Memory) Append(ctx context.Context, b *Batch) (Receipt, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.append(p)
+}
+
+// append stores what Prepare made. The caller holds mu.
+func (m *Memory) append(p *Prepared) (Receipt, error) {
 	if m.closed {
 		return Receipt{}, ErrClosed()
 	}
@@ -123,8 +128,8 @@ func ErrClosed() error {
 	return &vigil.Error{Kind: vigil.Unavailable, Message: "the store is being closed", RetryAfter: time.Second}
 }
 
-// snapshot returns the rows of a table as they are now. Slices only grow, so
-// what it returns does not change.
+// snapshot returns the rows of a table as they are now. Slices only grow, or are
+// replaced, so what it returns does not change.
 func (m *Memory) snapshot(table int) []*Row {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -158,7 +163,14 @@ func (m *Memory) ByUID(_ context.Context, uid vigil.UID) (*vigil.Event, error) {
 	if row == nil {
 		return nil, ErrNoUID()
 	}
-	return row.Event()
+	e, err := row.Event()
+	if err == nil && e.Erased {
+		err = ErrErased(e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // ErrNoUID is what ByUID answers where there is no such event.

@@ -51,10 +51,12 @@ type Store interface {
 	Count(ctx context.Context, q *query.Query) (int64, error)
 
 	// Entries streams every event of every table from the given place in the
-	// log on, in the log's order, up to the size at the call.
+	// log on, in the log's order, up to the size at the call. Of those that were
+	// removed (see [Remover]) it gives what is left; nothing else does.
 	Entries(ctx context.Context, from int64) iter.Seq2[*vigil.Event, error]
 
-	// ByUID returns the event with this UID, [vigil.NotFound] if there is none.
+	// ByUID returns the event with this UID, [vigil.NotFound] if there is none;
+	// that wraps an [*ErasedError] where its document was removed.
 	ByUID(ctx context.Context, uid vigil.UID) (*vigil.Event, error)
 
 	// Schemas describes the tables and views, in the order they are documented in.

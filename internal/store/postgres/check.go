@@ -37,7 +37,7 @@ const unprotectedSQL = `
 		union all
 		select i.inhrelid from vigil.tables t join pg_inherits i on i.inhparent = format('api.%I', t.name)::regclass
 		union all
-		select unnest(array['vigil.tiles', 'vigil.senders', 'vigil.migrations']::regclass[])
+		select unnest(array['vigil.tiles', 'vigil.senders', 'vigil.migrations', 'vigil.erased', 'vigil.removals']::regclass[])
 	)
 	select g.oid::regclass::text from guarded g
 	where (select count(*) from pg_trigger t join pg_proc p on p.oid = t.tgfoid
@@ -106,8 +106,12 @@ func (s *Store) checkCounts(ctx context.Context, size int64) (problems []string,
 		}
 		all += rows
 	}
-	if all != size {
-		problems = append(problems, fmt.Sprintf("the tables have %d rows, the log has %d entries", all, size))
+	var erased int64
+	if err := s.pool.QueryRow(ctx, "select count(*) from vigil.erased where index < $1", size).Scan(&erased); err != nil {
+		return nil, err
+	}
+	if all+erased != size {
+		problems = append(problems, fmt.Sprintf("the tables have %d rows and %d were removed, the log has %d entries", all, erased, size))
 	}
 	return problems, nil
 }

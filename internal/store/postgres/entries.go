@@ -53,19 +53,57 @@ func (s *Store) Entries(ctx context.Context, from int64) iter.Seq2[*vigil.Event,
 	return func(yield func(*vigil.Event, error) bool) {
 		for at := max(from, 0); at < size; {
 			end := min(at+entriesPart, size)
+			// What is removed between the two questions is met in the second as a gap.
+			// It is asked for first and last, and an event is found in one of these.
+			gone, err := s.erased(ctx, at, end)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
 			st := query.Statement{Text: sql, Args: []string{strconv.FormatInt(at, 10), strconv.FormatInt(end, 10)}}
-			for e, err := range s.anywhere(ctx, st) {
-				if err == nil && e.Index != at {
-					err = missing(at)
-				}
-				if !yield(e, err) || err != nil {
-					return
+			give := func(e *vigil.Event) (bool, error) {
+				for ; at < e.Index; at++ {
+					if gone[at] == nil {
+						if gone, err = s.erased(ctx, at, end); err != nil {
+							return false, err
+						}
+					}
+					if gone[at] == nil {
+						return false, missing(at)
+					}
+					if !yield(gone[at], nil) {
+						return false, nil
+					}
 				}
 				at++
+				return yield(e, nil), nil
 			}
-			if at < end {
-				yield(nil, missing(at))
-				return
+			more := true
+			for e, err := range s.anywhere(ctx, st) {
+				if err == nil {
+					more, err = give(e)
+				}
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if !more {
+					return
+				}
+			}
+			for ; at < end; at++ {
+				if gone[at] == nil {
+					if gone, err = s.erased(ctx, at, end); err == nil && gone[at] == nil {
+						err = missing(at)
+					}
+				}
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if !yield(gone[at], nil) {
+					return
+				}
 			}
 		}
 	}
@@ -96,7 +134,7 @@ func (s *Store) ByUID(ctx context.Context, uid vigil.UID) (*vigil.Event, error) 
 		found = e
 	}
 	if found == nil {
-		return nil, store.ErrNoUID()
+		return nil, s.notFound(ctx, uid)
 	}
 	return found, nil
 }

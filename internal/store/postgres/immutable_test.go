@@ -83,6 +83,7 @@ func TestImmutable(t *testing.T) {
 	for _, sql := range []string{
 		"insert into " + part + " select * from api.events limit 1",
 		"drop table api.events", "alter table api.events disable trigger all", "alter table api.events detach partition " + part,
+		"insert into vigil.removing values (pg_backend_pid())", "delete from vigil.erased", "truncate vigil.removals",
 		"update vigil.migrations set hash = ''", "select vigil.make_table('x')", "select vigil.never_changes('api.events')",
 	} {
 		if err := try(t, conn, "set role vigil_writer", sql); state(err) != "42501" {

@@ -166,6 +166,12 @@ func (s *Store) build(group []*request, before int64) *pgx.Batch {
 	for _, t := range s.tables {
 		t.flush(b)
 	}
+	for _, r := range group {
+		for _, take := range r.takes {
+			take.queue(b)
+			q.rows[take.table] -= take.count
+		}
+	}
 	queueKeys(b, seen)
 	s.queueTree(b, before)
 	return b

@@ -46,11 +46,16 @@ func (s *Store) Write(ctx context.Context, events []*vigil.Event) error {
 
 // Append implements [store.Store].
 func (s *Store) Append(ctx context.Context, b *store.Batch) (store.Receipt, error) {
+	return s.put(ctx, b, nil)
+}
+
+// put appends a batch in a commit that also takes rows away.
+func (s *Store) put(ctx context.Context, b *store.Batch, takes []removal) (store.Receipt, error) {
 	p, err := store.Prepare(s.Catalog, b)
 	if err != nil {
 		return store.Receipt{}, err
 	}
-	r := &request{p: p, done: make(chan struct{})}
+	r := &request{p: p, takes: takes, done: make(chan struct{})}
 	if r.rows, err = s.encode(p); err != nil {
 		return store.Receipt{}, err
 	}

@@ -60,6 +60,7 @@ func (s Suite) Run(t *testing.T) {
 		{"Entries", testEntries},
 		{"ByUID", testByUID},
 		{"Root", testRoot},
+		{"Remove", testRemove},
 		{"Wait", testWait},
 		{"Bound", testBound},
 		{"Cancel", testCancel},
