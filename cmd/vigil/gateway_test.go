@@ -46,6 +46,8 @@ type gatewayProcess struct {
 	t      testing.TB
 	listen string
 	admin  string
+	spool  string
+	prefix []string // before the program: strace, ip netns exec
 	args   []string
 	cmd    *exec.Cmd
 	out    *output
@@ -53,22 +55,23 @@ type gatewayProcess struct {
 }
 
 func newGatewayProcess(t testing.TB, dir, upstream, to string, more ...string) *gatewayProcess {
-	g := &gatewayProcess{t: t, listen: freeAddr(t), admin: freeAddr(t)}
+	g := &gatewayProcess{t: t, listen: freeAddr(t), admin: freeAddr(t), spool: dir}
 	g.args = append([]string{
 		"gateway", "--upstream", upstream + "/fhir", "--listen", g.listen, "--admin", g.admin,
-		"--forward", to, "--spool", dir,
+		"--forward", to, "--spool", filepath.Join(dir, "gateway"),
 	}, more...)
 	return g
 }
 
 func (g *gatewayProcess) start() {
 	g.t.Helper()
-	g.cmd = exec.Command(os.Args[0], g.args...)
+	words := append(append(g.prefix[:len(g.prefix):len(g.prefix)], os.Args[0]), g.args...)
+	g.cmd = exec.Command(words[0], words[1:]...)
 	g.cmd.Env = append(os.Environ(), "AS_VIGIL=1", "VIGIL_TOKEN="+token(g.t, "gateway"))
 	g.cmd.Dir = g.t.TempDir()
 	g.out = &output{}
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.out
-	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
@@ -90,7 +93,7 @@ func (g *gatewayProcess) start() {
 
 // signal ends the process.
 func (g *gatewayProcess) signal(s syscall.Signal) {
-	_ = g.cmd.Process.Signal(s) // it may be gone
+	_ = syscall.Kill(-g.cmd.Process.Pid, s) // it may be gone
 	select {
 	case <-g.end:
 	case <-time.After(30 * time.Second):
@@ -151,11 +154,12 @@ func (p *process) exchanges() (exchanges, audits map[string]int) {
 	return read("exchanges", "event->>path"), read("audit_events", "event->entity->0->what->>reference")
 }
 
-// settled waits until the repository has as many exchanges as are wanted.
+// settled waits until the repository has as many exchanges as are wanted, and
+// AuditEvents too, which come a little later.
 func (p *process) settled(want func(exchanges map[string]int) bool) (exchanges, audits map[string]int) {
 	p.t.Helper()
 	for range 200 {
-		if exchanges, audits = p.exchanges(); want(exchanges) {
+		if exchanges, audits = p.exchanges(); want(exchanges) && len(audits) >= len(exchanges) {
 			return exchanges, audits
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -231,7 +235,7 @@ func TestGatewayKill(t *testing.T) {
 		t.Errorf("something went to quarantine:\n%s", out)
 	}
 	g.signal(syscall.SIGTERM)
-	if code, out := command(t, "spool", "status", filepath.Join(g.args[len(g.args)-1])); code != 0 || !strings.Contains(out, "nothing waits") {
+	if code, out := command(t, "spool", "status", filepath.Join(g.spool, "gateway")); code != 0 || !strings.Contains(out, "nothing waits") {
 		t.Errorf("spool status: code %d: %s", code, out)
 	}
 }
@@ -324,10 +328,16 @@ func TestGatewayWithStore(t *testing.T) {
 			t.Errorf("%q is there %d times, want %d, in %s", want, n, times, body)
 		}
 	}
-	status, body, err = p.do(t.Context(), http.MethodGet, "/system?select=event&event->source->>observer=eq.front&order=id", "auditor", "")
-	if err != nil || status != 200 || !strings.Contains(body, `"policies of the gateway in force"`) ||
-		!strings.Contains(body, `"policies of the gateway changed"`) || !strings.Contains(body, `{"excluded": 2}`) {
-		t.Errorf("%d, %v: %s", status, err, body)
+	told := func() bool {
+		_, body, err = p.do(t.Context(), http.MethodGet, "/system?select=event&event->source->>observer=eq.front&order=id", "auditor", "")
+		return err == nil && strings.Contains(body, `"policies of the gateway in force"`) &&
+			strings.Contains(body, `"policies of the gateway changed"`) && strings.Contains(body, `{"excluded": 2}`)
+	}
+	for i := 0; i < 100 && !told(); i++ {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if !told() {
+		t.Errorf("%v: %s", err, body)
 	}
 	fhir.Close()
 	if p.ready() {

@@ -60,6 +60,9 @@ type frontGateway struct {
 func listenGateways(c gatewaysConfig) (*gateways, error) {
 	g := &gateways{c: c}
 	for _, one := range c.List {
+		if err := one.Complete(); err != nil {
+			return nil, usageError{errors.Join(err, g.unlisten())}
+		}
 		l, err := web.Listen(one.Listen)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("gateway %s: %w", one.Name, err), g.unlisten())

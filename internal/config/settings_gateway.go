@@ -116,16 +116,23 @@ func (g Gateway) Normal() Gateway {
 	return g
 }
 
+// Complete reports what is missing: flags may still have given it.
+func (g Gateway) Complete() error {
+	switch {
+	case g.Listen == "":
+		return fmt.Errorf("gateway %s: listen is missing, such as :8090", g.Name)
+	case len(g.Upstreams) == 0:
+		return fmt.Errorf("gateway %s: upstream is missing, such as http://fhir:8080/fhir", g.Name)
+	}
+	return nil
+}
+
 // Check reports what cannot work with g, as Normal returned it.
 func (g Gateway) Check() error {
 	if !tableName.MatchString(strings.ReplaceAll(g.Name, "-", "_")) {
 		return fmt.Errorf("gateway %q: want a name of a-z, 0-9, - and _", g.Name)
 	}
 	switch {
-	case g.Listen == "":
-		return fmt.Errorf("gateway %s: listen is missing, such as :8090", g.Name)
-	case len(g.Upstreams) == 0:
-		return fmt.Errorf("gateway %s: upstream is missing, such as http://fhir:8080/fhir", g.Name)
 	case (g.TLS.Cert == "") != (g.TLS.Key == ""):
 		return fmt.Errorf("gateway %s: tls.cert and tls.key go together: give both or neither", g.Name)
 	case g.TLS.Cert == "" && (g.TLS.ClientCA != "" || g.TLS.RequireClient):
