@@ -203,13 +203,18 @@ func narrowSubtype(c *condition, i int, table string) query.Expr {
 var actionWords = map[string]string{"C": "create", "R": "read", "U": "update", "D": "delete", "E": "execute"}
 
 // narrowAction also looks at logins and logouts, which are an action of their own
-// among facts, whatever code comes with them.
+// among facts: built AuditEvents have E for them, others the code they came with.
 func narrowAction(c *condition, i int, _ string) query.Expr {
-	word, ok := actionWords[c.tokens[i].code]
+	code := c.tokens[i].code
+	word, ok := actionWords[code]
 	if !ok {
 		return nil
 	}
-	return either(has(vigil.FactAction, word), has(vigil.FactAction, "login"), has(vigil.FactAction, "logout"))
+	var session query.Expr = query.Or{has(vigil.FactAction, "login"), has(vigil.FactAction, "logout")}
+	if code != "E" {
+		session = query.And{flat(session.(query.Or)), holds(wrap([]string{"action"}, code))}
+	}
+	return either(has(vigil.FactAction, word), session)
 }
 
 // outcomeFacts are the facts of codes of outcomes.

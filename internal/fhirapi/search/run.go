@@ -3,6 +3,7 @@ package search
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 	"slices"
@@ -96,7 +97,9 @@ func (r *run) page(ctx context.Context, p *Page) error {
 	case r.order.by == byNone:
 		entries, err = r.best(ctx, from, need)
 	default:
-		entries, err = r.merged(ctx, from, need)
+		if entries, err = r.merged(ctx, from, need); errors.Is(err, errFar) {
+			entries, err = r.best(ctx, from, need)
+		}
 	}
 	if err != nil {
 		return err
@@ -174,7 +177,16 @@ func (r *run) compare(a, b *key) int {
 	return c
 }
 
-// merged reads the parts of all tables side by side.
+// errFar says that an order is not worth following any longer.
+var errFar = errors.New("the matches are too far apart")
+
+// maxFetches is how many times a store without an index is asked to sort a part
+// by a time. Each is a walk over all of it; after that one walk that looks at
+// every match is cheaper.
+const maxFetches = 4
+
+// merged reads the parts of all tables side by side. It ends with errFar where
+// the store has no index for the order and matches are rare.
 func (r *run) merged(ctx context.Context, from *key, need int) ([]Entry, error) {
 	desc := r.order.descends() != r.search.page.before
 	var streams []*stream
@@ -193,6 +205,9 @@ func (r *run) merged(ctx context.Context, from *key, need int) ([]Entry, error) 
 			e, err := st.next(ctx)
 			if err != nil {
 				return nil, err
+			}
+			if st.column != "" && st.fetches > maxFetches && !r.source.DateIndex {
+				return nil, errFar
 			}
 			if e != nil && (best == nil || r.compare(&e.key, &best.key) < 0) {
 				first, best = st, e

@@ -33,7 +33,7 @@ type Source struct {
 	// Tables are those to look in, of those that are searched at all, see
 	// [Tables]; nil is every one of them. They are what the reader may read.
 	Tables []string
-	// DateIndex says that the store has an index on _occurred. Answers to searches
+	// DateIndex says that the store has indexes on _occurred and _received. Answers to searches
 	// for a date are then in the order of the date, newest first, where _sort asks
 	// for nothing else: going there by the order of the log could be a long way.
 	DateIndex bool

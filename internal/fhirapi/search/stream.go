@@ -33,10 +33,12 @@ type stream struct {
 	desc   bool
 	batch  int
 
-	last *key // of the row that was read last, or of where the page begins
-	held []*vigil.Event
-	done bool
-	head *Entry // the next one, once it was looked at
+	last    *key  // of the row that was read last, or of where the page begins
+	lastID  int64 // of that row; 0 before the first
+	fetches int
+	held    []*vigil.Event
+	done    bool
+	head    *Entry // the next one, once it was looked at
 }
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
@@ -71,6 +73,13 @@ func (st *stream) fetch(ctx context.Context) error {
 	if st.last != nil {
 		conds = append(conds, after(st.column, st.last, st.desc))
 	}
+	if st.lastID != 0 && st.column == "" { // the same again, for stores that look for rows by id
+		op := query.Gt
+		if st.desc {
+			op = query.Lt
+		}
+		conds = append(conds, compare("id", op, decimal(st.lastID)))
+	}
 	q.Where = st.part.where(conds...)
 	if st.column != "" {
 		q.Order = append(q.Order, query.Order{Path: query.Path{Column: st.column}, Desc: st.desc})
@@ -95,7 +104,8 @@ func (st *stream) fetch(ctx context.Context) error {
 		if st.column != "" {
 			k = st.run.order.keyOf(last, nil)
 		}
-		st.last = &k
+		st.last, st.lastID = &k, last.ID
 	}
+	st.fetches++
 	return nil
 }
