@@ -6,8 +6,13 @@
 // after v16.2; it takes what 12.0.2 takes too. What it does otherwise stands
 // below and, exchange by exchange, in the tests (ourDifferences).
 //
-// It is not a PostgREST for any database: there are no embedded resources, no
-// functions, and nothing that changes or deletes a row.
+// Beside the store's tables it has those of a database that Vigil did not make
+// ([Relations]): typed columns, under the rights that the database gives the role
+// of the request. Rows of these are in no log.
+//
+// It is not a whole PostgREST: there are no embedded resources, no functions (and so
+// no computed columns and media types of their making), and nothing that changes or
+// deletes a row.
 //
 // # Differences
 //
@@ -30,6 +35,19 @@
 //   - Accept: text/event-stream follows a table live, from Last-Event-ID or since=
 //     (an id or a time) on.
 //   - application/x-ndjson is taken and given.
+//
+// Of tables beside the store's:
+//
+//   - A page of rows without an order comes in the order of the primary key; all rows
+//     come as the database finds them.
+//   - 23502, 23514 and 44000 have no details, which would be a row.
+//   - A column that an object does not have gets its default where another object of
+//     the array has it; with columns= it is null, or its default with missing=default.
+//   - CSV and forms give a column of json or jsonb the JSON that they say.
+//   - An alias of more than 63 bytes is refused, not cut.
+//   - No Idempotency-Key, no live tail, no Link to the next page.
+//   - What a trigger sets response.status and response.headers to is not looked at.
+//   - The settings that policies see have neither the token nor cookies.
 //
 // # Streaming
 //

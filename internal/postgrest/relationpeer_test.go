@@ -32,7 +32,7 @@ func newSamples(t testing.TB) string {
 var sampleColumns = map[string][]string{
 	"id": {"1", "3", "99", "x"}, "small": {"0", "5", "40000"}, "whole": {"10", "-10", "1.5"}, "big": {"100", "-9223372036854775808"},
 	"num": {"1.5", "NaN", "1e3"}, "price": {"9.99", "1.1"}, "f4": {"0.1", "Infinity"}, "f8": {"1e300", "0.1", "abc"}, "cash": {"12.5", "$0.10"},
-	"name": {"alpha", "a*", "*a*", "ünï ✓ 😀", `beta "quoted" \ back`, "", "%", "^a", "("}, "short": {"a", "", "x,y"}, "fixed": {"ab", "ab   ", ""}, "yes": {"true", "f", "maybe"},
+	"name": {"alpha", "a*", "*a*", "ä*", `beta "quoted" \ back`, "", "%", "^a", "("}, "short": {"a", "", "x,y"}, "fixed": {"ab", "ab   ", ""}, "yes": {"true", "f", "maybe"},
 	"day": {"2020-01-31", "1999-12-31", "infinity", "2020-13-01"}, "at": {"2020-01-31T10:34:56.789Z", "infinity", "now"}, "local": {"2020-01-31 01:02:03", "-infinity"},
 	"clock": {"23:59", "12:00:00.5"}, "lasts": {"1 day", "P1Y", "nonsense"}, "uid": {"00000000-0000-0000-0000-000000000001", "x"}, "raw": {`\x00ff`, "A", ""},
 	"doc": {`{"b":1}`, `5`, `[]`, `{"a":"1"}`, "{"}, "plain": {"{}"}, "ints": {"{1,2}", "{}", "{3}", "1", "{1,2,3}"}, "words": {"{a}", `{"b c"}`, "{}"}, "labels": {"{x}", "{x,y}"},
@@ -142,7 +142,8 @@ func TestRelationPeer(t *testing.T) {
 // relationDiffers is [differs], and compares the errors of the database in full.
 func relationDiffers(r request, got *http.Response, body string, want *http.Response, wantBody string) string {
 	parts := r.filters + strings.Count(r.params.Get("select"), ",") + strings.Count(r.params.Get("select"), "::") + strings.Count(r.params.Get("order"), ",")
-	if beyond := got.StatusCode == http.StatusRequestedRangeNotSatisfiable; (parts > 1 || beyond) && want.StatusCode/100 == 4 && got.StatusCode/100 == 4 {
+	// PostgREST computes rows that the page leaves out, and finds mistakes there.
+	if beyond := codeOf(body) == "PGRST103" || codeOf(body) == "PGRST116"; (parts > 1 || beyond) && want.StatusCode/100 == 4 && got.StatusCode/100 == 4 {
 		return "" // either mistake may be the first to be seen
 	}
 	if diff := differs(r, got, body, want, wantBody); diff != "" {

@@ -41,6 +41,9 @@ func (d *DB) failure(ctx context.Context, err error) error {
 		if e.Code == "23502" || e.Code == "23514" || e.Code == "44000" {
 			out.Details = "" // Failing row contains (...)
 		}
+		if e.Code == "42501" && strings.HasPrefix(e.Message, "permission denied to set role") {
+			out.Hint = "The operator must grant the role to the login that the server has in the database."
+		}
 		return out
 	}
 	if ctx.Err() != nil {
