@@ -2,6 +2,7 @@ package fhirapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"vigil"
 	"vigil/internal/auth"
 	"vigil/internal/format/fhir"
+	"vigil/internal/store"
 	"vigil/internal/web"
 )
 
@@ -189,12 +191,25 @@ func methodName(m string) string {
 func (c *call) access() *web.Access { return web.AccessOf(c.ctx) }
 
 // event returns the event with the id of the address, if the caller may read it.
+// Where its document was removed, 410 is said to those who might have read it.
 func (a *API) event(c *call) (*vigil.Event, error) {
+	e, err := a.leaf(c)
+	if err == nil && e.Erased {
+		return nil, fail(http.StatusGone, "deleted", "the document of this AuditEvent was removed; its place in the log can still be proved by $proof")
+	}
+	return e, err
+}
+
+// leaf returns the event with the id of the address, or what is left of it.
+func (a *API) leaf(c *call) (*vigil.Event, error) {
 	uid, err := vigil.ParseUID(c.id)
 	if err != nil || uid.String() != c.id {
 		return nil, errUnknown()
 	}
 	e, err := a.Store.ByUID(c.ctx, uid)
+	if gone, ok := errors.AsType[*store.ErasedError](err); ok {
+		e, err = gone.Event, nil
+	}
 	if err != nil {
 		if vigil.KindOf(err) == vigil.NotFound {
 			return nil, errUnknown()
@@ -202,8 +217,5 @@ func (a *API) event(c *call) (*vigil.Event, error) {
 		return nil, err
 	}
 	c.access().Table = e.Table
-	if err := a.Allow(c.principal, e.Table, auth.Select); err != nil {
-		return nil, err
-	}
-	return e, nil
+	return e, a.Allow(c.principal, e.Table, auth.Select)
 }

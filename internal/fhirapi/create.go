@@ -146,6 +146,9 @@ func (a *API) replayed(c *call, receipt store.Receipt) (*answer, error) {
 		return nil, err
 	}
 	e := events[0]
+	if e.Erased {
+		return nil, fail(http.StatusGone, "deleted", "what was stored under this Idempotency-Key was removed since")
+	}
 	if e.Table == vigil.TableQuarantine {
 		return c.held(e, nil), nil
 	}

@@ -145,7 +145,7 @@ func (r *revision) run(ctx context.Context, s store.Store) error {
 		}
 		entry := store.EntryOf(e)
 		v.AddEntry(entry)
-		if e.Table == vigil.TableAuditEvents {
+		if e.Table == vigil.TableAuditEvents && !e.Erased {
 			r.audits++
 		}
 		if !r.same(e.Index, size, ledger.HashLeaf(entry.Record(nil))) {

@@ -246,3 +246,39 @@ func TestKeysOfEntries(t *testing.T) {
 		t.Error("two senders have one scope")
 	}
 }
+
+// TestErased: of a document that was removed, the proof is left.
+func TestErased(t *testing.T) {
+	s := openMemory(t)
+	f := newFace(t, s)
+	f.must(201, "POST", "/fhir/AuditEvent", sample(t), "Idempotency-Key", "k")
+	f.create(sample(t))
+	e := f.stored(vigil.TableAuditEvents)[0]
+	path := "/fhir/AuditEvent/" + e.UID.String()
+	record := store.LeafOf(e).AppendText(nil)
+	if n, err := s.(store.Remover).Erase(t.Context(), []vigil.UID{e.UID}, store.Removal{Reason: "a court said so"}); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	key := sign(t, s.Log())
+	for _, at := range []string{"", "/_history", "/_history/1", "/$validate"} {
+		if issues := outcomeOf(t, f.must(http.StatusGone, "GET", path+at, "")); !strings.HasPrefix(issues[0], "deleted:") {
+			t.Errorf("%s: %q", at, issues)
+		}
+	}
+	p, err := ledger.ParseProof(f.must(200, "GET", path+"/$proof", "").Body.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Check(record, key); err != nil {
+		t.Error(err)
+	}
+	if issues := strings.Join(outcomeOf(t, f.must(200, "GET", "/fhir/AuditEvent/$verify-integrity", "")), "\n"); !strings.Contains(issues, "1 Audit Event processed") || strings.Contains(issues, "not what was signed") {
+		t.Errorf("%s", issues)
+	}
+	outcomeOf(t, f.must(http.StatusGone, "POST", "/fhir/AuditEvent", sample(t), "Idempotency-Key", "k"))
+	if n := parsed(t, f.must(200, "GET", "/fhir/AuditEvent?_tag:missing=true&_total=accurate&recorded=", "")); len(n.All("entry")) == 0 {
+		t.Error("the other one is not found")
+	}
+	f.role = "event_logger"
+	outcomeOf(t, f.must(403, "GET", path, ""))
+}

@@ -16,7 +16,7 @@ const proofWait = 3 * time.Second
 // proof answers $proof: the proof that the event is in the log (C2SP tlog-proof),
 // as text, or in a Binary where FHIR is asked for.
 func (a *API) proof(c *call) (*answer, error) {
-	e, err := a.event(c)
+	e, err := a.leaf(c) // a document that was removed leaves its proof
 	if err != nil {
 		return nil, err
 	}
