@@ -79,7 +79,7 @@ func LoadFixtures(ctx context.Context, uri, path string) error {
 			tables[name].constrain(&script, name, tables, foreign)
 		}
 	}
-	script.WriteString(fixturesTriggers)
+	script.WriteString(fixturesTriggers + "analyze;")
 	return Exec(ctx, uri, script.String())
 }
 

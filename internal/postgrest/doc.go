@@ -45,6 +45,7 @@
 //     the array has it; with columns= it is null, or its default with missing=default.
 //   - CSV and forms give a column of json or jsonb the JSON that they say.
 //   - An alias of more than 63 bytes is refused, not cut.
+//   - planned counts are the planner's, estimated ones exact.
 //   - No Idempotency-Key, no live tail, no Link to the next page.
 //   - What a trigger sets response.status and response.headers to is not looked at.
 //   - The settings that policies see have neither the token nor cookies.

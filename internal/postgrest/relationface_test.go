@@ -170,6 +170,8 @@ func TestRelationKinds(t *testing.T) {
 		{`POST /diary {"at":"2030-07-01","line":"far"}`, nil, 400, `{"code":"23514","details":null`},
 		{"GET /diary_2020", nil, 404, "PGRST205"},
 		{"GET /sample", nil, 404, `Perhaps you meant the table 'api.samples'`},
+		{"GET /samples?id=gt.2&select=id&limit=1", [][2]string{{"Prefer", "count=estimated"}}, 206, `[{"id":3}]`},
+		{"GET /samples?id=eq.3&select=id", [][2]string{{"Prefer", "count=planned"}}, 200, `[{"id":3}]`},
 		{"GET /samples?select=*,other(id)", nil, 400, "PGRST200"},
 		{"PATCH /samples?id=eq.1 {}", nil, 405, "never changed"},
 		{"PUT /samples?id=eq.1 {}", nil, 405, "never changed"},

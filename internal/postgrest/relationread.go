@@ -96,11 +96,22 @@ func (h *handler) prepareRelation(r *http.Request, rd *relationReading) (err err
 	}
 	rd.window = rd.window.cap(h.MaxRows)
 	q.Offset, q.Limit = rd.window.offset, rd.window.limit
-	rd.ask = relation.Read{Table: rd.table, Query: q, Form: relationForm(form), Count: rd.prefer.count != ""}
+	rd.ask = relation.Read{Table: rd.table, Query: q, Form: relationForm(form), Count: relationCount(rd.prefer.count)}
 	if rd.head {
 		rd.ask.Form = relation.Number
 	}
 	return nil
+}
+
+// relationCount returns how rows are counted; estimated counts are exact.
+func relationCount(prefer string) relation.Count {
+	switch prefer {
+	case "":
+		return relation.NoCount
+	case "planned":
+		return relation.Planned
+	}
+	return relation.Exact
 }
 
 // relationForm returns in which form rows are asked for.
@@ -160,7 +171,7 @@ func (rd *relationReading) answerRows(w http.ResponseWriter, r *http.Request, an
 // longStatus returns the status of an answer that is sent before its end is known:
 // how many rows it has is known where they were counted.
 func (rd *relationReading) longStatus(total int64, a *answer) int {
-	if total == unknown || a.sent {
+	if total == unknown || a.sent || rd.ask.Count != relation.Exact {
 		return http.StatusOK
 	}
 	n := rd.window.rows(total)

@@ -230,8 +230,11 @@ func (w *writer) rows(q *query.Query, from string, keyed bool) (string, error) {
 
 // count writes the statement that counts the rows that a query's where leaves,
 // whatever its page and its groups, as PostgREST counts.
-func (w *writer) count(q *query.Query, from string) (string, error) {
+func (w *writer) count(q *query.Query, from string, how Count) (string, error) {
 	where, err := w.where(q.Where)
+	if how == Planned {
+		return "explain (format json) select 1 from " + from + where, err
+	}
 	return "select count(*) from " + from + where, err
 }
 

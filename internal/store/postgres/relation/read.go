@@ -2,6 +2,9 @@ package relation
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
 	"strconv"
 
@@ -21,6 +24,16 @@ const (
 	Number               // one row with one cell: how many rows there are, each of which is computed
 )
 
+// Count is how rows beyond the page are counted.
+type Count uint8
+
+// The ways to count.
+const (
+	NoCount Count = iota
+	Exact
+	Planned // as the planner thinks, which costs nothing
+)
+
 // Unknown is a count that was not asked for.
 const Unknown = -1
 
@@ -30,7 +43,7 @@ type Read struct {
 	Query *query.Query
 	Form  Form
 	// Count asks how many rows there are beyond the page.
-	Count bool
+	Count Count
 }
 
 // Answer is an answer on its way. It holds a connection until it is closed.
@@ -63,7 +76,7 @@ func (d *DB) ask(ctx context.Context, s *Session, rd *Read) (*Answer, error) {
 		return nil, d.renew(err)
 	}
 	mode := "begin read only"
-	if rd.Count { // rows and count are of one moment
+	if rd.Count == Exact { // rows and count are of one moment
 		mode = "begin isolation level repeatable read read only"
 	}
 	x, err := d.begin(ctx, s, rd.Table.Schema, r, mode, statements...)
@@ -90,9 +103,9 @@ func (d *DB) renew(err error) error {
 // readStatements writes the statements of a read: the count if it is wanted, the
 // rows, and the end of the transaction.
 func readStatements(cat *catalog, rd *Read, keyed bool) (list []statement, err error) {
-	if rd.Count {
+	if rd.Count != NoCount {
 		w := newWriter(cat, rd.Table, rd.Table.sql())
-		text, err := w.count(rd.Query, rd.Table.sql())
+		text, err := w.count(rd.Query, rd.Table.sql(), rd.Count)
 		if err != nil {
 			return nil, err
 		}
@@ -126,12 +139,12 @@ func (f Form) wrap(rows string) string {
 
 // open takes the count, and comes to the rows.
 func (a *Answer) open(rd *Read) (err error) {
-	if rd.Count {
-		n, err := a.x.one()
+	if rd.Count != NoCount {
+		cell, err := a.x.one()
 		if err != nil {
 			return err
 		}
-		if a.Total, err = strconv.ParseInt(n, 10, 64); err != nil {
+		if a.Total, err = rd.Count.read(cell); err != nil {
 			return err
 		}
 	}
@@ -143,6 +156,25 @@ func (a *Answer) open(rd *Read) (err error) {
 		a.Names = append(a.Names, f.Name)
 	}
 	return nil
+}
+
+// read reads what the statement of a count gave.
+func (c Count) read(cell string) (int64, error) {
+	if c == Exact {
+		return strconv.ParseInt(cell, 10, 64)
+	}
+	var plans []struct {
+		Plan struct {
+			Rows float64 `json:"Plan Rows"`
+		}
+	}
+	if err := json.Unmarshal([]byte(cell), &plans); err != nil {
+		return 0, fmt.Errorf("read plan: %w", err)
+	}
+	if len(plans) != 1 {
+		return 0, errors.New("read plan: there is none")
+	}
+	return int64(plans[0].Plan.Rows), nil
 }
 
 // Rows gives the rows. The cells are good until the next row. It can be ranged
