@@ -219,10 +219,17 @@ func (a *API) conditions(c *call, creates []*entry) error {
 // read, with what was asked: a Bundle is no way around it.
 func (a *API) others(c *call, b *bundle) {
 	access := c.access()
+	ctx, cancel := a.bounded(c.ctx)
+	defer cancel()
+	c.ctx = ctx
 	var asked []string
 	rows := int64(0)
 	for _, e := range b.entries {
 		if e.err != nil || e.answer != nil || e.method == http.MethodPost {
+			continue
+		}
+		if len(asked) == maxReads || rows >= int64(a.MaxCount) {
+			e.err = fail(http.StatusForbidden, "too-costly", "the Bundle reads too much: send several")
 			continue
 		}
 		access.Rows = 0
@@ -241,6 +248,10 @@ func (a *API) others(c *call, b *bundle) {
 		access.Rows = rows
 	}
 }
+
+// maxReads is how many entries of a Bundle may read. What they may show together
+// is what one page may have, and one more page.
+const maxReads = 100
 
 // maxRecorded is how much of a question is recorded, in bytes.
 const maxRecorded = 8 << 10

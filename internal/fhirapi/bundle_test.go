@@ -379,3 +379,19 @@ func TestReadsInBundles(t *testing.T) {
 		t.Errorf("$validate: %+v", f.access)
 	}
 }
+
+// TestCostlyBundles: a Bundle is no way to ask for more than requests may.
+func TestCostlyBundles(t *testing.T) {
+	f := newFace(t, openMemory(t), func(c *Config) { c.MaxCount = 10 })
+	id := f.create(sample(t))
+	read := `{"request":{"method":"GET","url":"AuditEvent/` + id + `"}}`
+	n := parsed(t, f.must(200, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[`+strings.Repeat(read+",", 11)+read+`]}`))
+	if got := statuses(t, n); got != strings.Repeat("200 ", 10)+"403 403" {
+		t.Errorf("rows: %s", got)
+	}
+	search := `{"request":{"method":"GET","url":"AuditEvent?_id=x"}}`
+	n = parsed(t, f.must(200, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[`+strings.Repeat(search+",", 100)+search+`]}`))
+	if got := strings.Fields(statuses(t, n)); got[99] != "200" || got[100] != "403" {
+		t.Errorf("searches: %v", got)
+	}
+}

@@ -97,18 +97,22 @@ func newUUID() string {
 
 // run answers a search within the time that it may take.
 func (a *API) run(c *call, s *search.Search, src search.Source) (*search.Page, error) {
-	ctx := c.ctx
-	if a.QueryTime > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, a.QueryTime)
-		defer cancel()
-	}
+	ctx, cancel := a.bounded(c.ctx)
+	defer cancel()
 	p, err := s.Run(ctx, src)
 	if err != nil {
 		return nil, searchError(err)
 	}
 	c.access().Rows += int64(len(p.Entries))
 	return p, nil
+}
+
+// bounded returns a context that ends when a search has taken too long.
+func (a *API) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.QueryTime > 0 {
+		return context.WithTimeout(ctx, a.QueryTime)
+	}
+	return context.WithCancel(ctx)
 }
 
 // source returns what c may search.
@@ -245,7 +249,7 @@ func (a *API) matches(c *call, values url.Values, most int) ([]*vigil.Event, err
 	if err != nil {
 		return nil, searchError(err)
 	}
-	ctx, cancel := context.WithCancel(c.ctx)
+	ctx, cancel := a.bounded(c.ctx)
 	defer cancel()
 	var out []*vigil.Event
 	for e, err := range s.All(ctx, search.Source{Store: a.Store, Convert: a.show, Tables: []string{vigil.TableAuditEvents}}) {
