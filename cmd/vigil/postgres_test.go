@@ -140,6 +140,50 @@ func TestPostgres(t *testing.T) {
 	p.stop()
 }
 
+// TestPostgresForms posts a document that jsonb spells otherwise, with keep-raw and
+// without: what the log commits to is what /raw gives, and an import of the same
+// document adds nothing.
+func TestPostgresForms(t *testing.T) {
+	const doc = `{"b" : 1.0,"aa":2,  "b":1.50}`
+	for keep, want := range map[string][2]string{"true": {"raw", doc}, "false": {"canonical", `{"b": 1.50, "aa": 2}`}} {
+		p := newServer(t, newDatabase(t))
+		p.flags = []string{"--keep-raw", keep}
+		p.mustStart()
+		if status, body, err := p.do(t.Context(), http.MethodPost, "/events", "event_logger", `{"event": `+doc+`}`); err != nil || status != http.StatusCreated {
+			t.Fatalf("post: %d %s, %v", status, body, err)
+		}
+		uid := strings.TrimSpace(p.must("query", "events?select=_uid&limit=1", "-o", "csv"))
+		uid = uid[strings.LastIndexByte(uid, '\n')+1:]
+		req, err := http.NewRequest(http.MethodGet, "http://"+p.addr+"/raw/"+uid, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token(t, "auditor"))
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.Header.Get("Vigil-Form") != want[0] || string(body) != want[1] {
+			t.Errorf("keep-raw %s: %s %s, %v", keep, resp.Header.Get("Vigil-Form"), body, err)
+		}
+		if got := p.must("query", "events?select=event", "-o", "ndjson"); got != `{"event":{"b": 1.50, "aa": 2}}`+"\n" {
+			t.Errorf("keep-raw %s: the row is %s", keep, got)
+		}
+		file := filepath.Join(t.TempDir(), "same.ndjson")
+		if err := os.WriteFile(file, []byte(`{"id":1,"event":`+doc+`}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.must("import", file, "--set", "keep-raw="+keep); !strings.Contains(got, "1 merged") {
+			t.Errorf("keep-raw %s: import of what is there: %s", keep, got)
+		}
+		p.checkpoint()
+		p.stop()
+		p.must("verify")
+	}
+}
+
 // TestPostgresRemove erases and prunes beside a server, which follows.
 func TestPostgresRemove(t *testing.T) {
 	p := newServer(t, newDatabase(t))
