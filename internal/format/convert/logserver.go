@@ -80,8 +80,7 @@ func (d *document) key(key string) {
 
 // add adds a member of one value, or an array of several; none adds nothing.
 func (d *document) add(key string, vals ...string) {
-	vals = slices.DeleteFunc(slices.Clone(vals), func(s string) bool { return s == "" })
-	if len(vals) == 0 {
+	if len(vals) == 0 || len(vals) == 1 && vals[0] == "" {
 		return
 	}
 	d.key(key)
@@ -359,6 +358,6 @@ func (d *document) pair(name, val string) {
 		return
 	}
 	d.open("")
-	d.add(name, val)
-	d.close('}')
+	d.key(name)
+	d.out = append(jsonb.AppendString(d.out, val), '}')
 }
