@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,4 +98,24 @@ func scoped(t *testing.T, scope string) string {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestFHIRExchange reads what a gateway saw as an AuditEvent, as BALP has it.
+func TestFHIRExchange(t *testing.T) {
+	p := newProcess(t, filepath.Join(t.TempDir(), "store"))
+	p.mustStart()
+	x := `{"event":{"id":"0198f7a0-0000-7000-8000-000000000000","start":"2026-01-02T03:04:05Z","duration":1,"method":"GET","path":"/Patient/1","status":200,
+		"requestBytes":0,"responseBytes":2,"complete":true,"interaction":"read","type":"Patient","key":"1","patients":["Patient/1"]}}`
+	if status, text, err := p.do(t.Context(), http.MethodPost, "/exchanges", "admin", x); err != nil || status != http.StatusCreated {
+		t.Fatal(status, text, err)
+	}
+	_, text, err := p.do(t.Context(), http.MethodGet, "/exchanges?select=_uid", "admin", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid := strings.Trim(strings.TrimPrefix(strings.TrimSpace(text), `[{"_uid":`), `"}]`)
+	status, text, err := p.do(t.Context(), http.MethodGet, "/fhir/AuditEvent/"+uid, "admin", "")
+	if err != nil || status != http.StatusOK || !strings.Contains(text, "IHE.BasicAudit.PatientRead") || !strings.Contains(text, `"id":"`+uid+`"`) {
+		t.Errorf("%d %s %v", status, text, err)
+	}
 }

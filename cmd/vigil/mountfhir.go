@@ -3,11 +3,13 @@ package main
 import (
 	"net/http"
 
+	"vigil"
 	"vigil/internal/config"
 	"vigil/internal/fhirapi"
 	"vigil/internal/format"
 	"vigil/internal/format/convert"
 	"vigil/internal/format/fhir"
+	"vigil/internal/format/fhir/balp"
 	"vigil/internal/server"
 	"vigil/internal/store"
 )
@@ -27,10 +29,28 @@ func (s *serving) fhir(gate *server.Gate, baseURL func(*http.Request) string) ht
 // fhirConfig returns what the FHIR face over a store is made of, but for who asks.
 func fhirConfig(cfg *config.Config, s store.Store) fhirapi.Config {
 	return fhirapi.Config{
-		Store: s, Convert: convert.New(convert.Config{Zone: cfg.Zone, BaseURL: cfg.BaseURL}).AuditEvent,
+		Store: s, Convert: convert.New(convert.Config{Zone: cfg.Zone, BaseURL: cfg.BaseURL, Exchange: exchangeEvents()}).AuditEvent,
 		Mapping: format.New(cfg.Zone), DateIndex: cfg.IsPostgres(),
 		Profiles: policies[cfg.FHIR.Profiles], StrictSearch: cfg.FHIR.StrictSearch, DateMandatory: cfg.FHIR.DateMandatory,
 		Count: cfg.FHIR.Count, MaxCount: cfg.FHIR.MaxCount, QueryTime: cfg.Limits.QueryTime,
 		CORSOrigins: cfg.CORSOrigins, Version: version(), Zone: cfg.Zone,
+	}
+}
+
+// exchangeEvents returns what makes AuditEvents of an exchange.
+func exchangeEvents() func(*vigil.Exchange) ([]*fhir.Node, error) {
+	builder := balp.New(balp.Config{})
+	return func(x *vigil.Exchange) ([]*fhir.Node, error) {
+		events, err := builder.Events(x)
+		if err != nil {
+			return nil, err
+		}
+		nodes := make([]*fhir.Node, len(events))
+		for i, e := range events {
+			if nodes[i], err = fhir.ParseJSON(e.Doc, fhir.Limits{}); err != nil {
+				return nil, err
+			}
+		}
+		return nodes, nil
 	}
 }
