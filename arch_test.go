@@ -49,6 +49,7 @@ var architecture = map[string]string{
 	"internal/postgrest":               ". internal/query internal/jsonb internal/store internal/web internal/auth internal/postgrest/grammar internal/store/postgres/relation",
 	"internal/fhirapi/search":          ". internal/query internal/format/fhir internal/format/convert internal/store",
 	"internal/logapi":                  ". internal/query internal/store internal/ledger",
+	"internal/ingest":                  ". internal/jsonb internal/store internal/web internal/auth",
 	"internal/fhirapi":                 ". internal/jsonb internal/query internal/ledger internal/store internal/web internal/auth internal/format/fhir internal/fhirapi/search",
 	"internal/firely":                  ". internal/format/template",
 	"internal/hdr":                     "",
@@ -68,7 +69,7 @@ var confined = map[string]string{
 	"github.com/parquet-go":  "internal/transfer",
 	"github.com/jackc/pgx":   "internal/store/postgres internal/store/postgres/relation internal/pgtest",
 	"github.com/alecthomas":  "cmd/vigil",
-	"go.yaml.in/yaml":        "internal/config internal/hdr",
+	"go.yaml.in/yaml":        "internal/config internal/hdr internal/ingest",
 	"github.com/go-jose":     "internal/auth",
 	"github.com/golang-jwt/": "internal/auth",
 }

@@ -32,6 +32,7 @@ func (s *serving) handler() (http.Handler, error) {
 		Limits: s.limits(), QueryTime: s.cfg.Limits.QueryTime, MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
 		Schemas: s.cfg.Schemas, BaseURL: baseURL, CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
 	})
+	logs := s.ingest(gate)
 	log := logapi.New(logapi.Config{
 		Store: s.store, Authorize: gate.Authorize, Key: s.signer.Verifier(),
 		Observe: func(r *http.Request, table, query string, rows int64) {
@@ -42,6 +43,11 @@ func (s *serving) handler() (http.Handler, error) {
 	return server.Handler(server.Config{
 		Routes: []server.Route{
 			{Path: "/fhir/", Handler: s.fhir(gate, edge.BaseURL)},
+			{Path: "/$loggy", Handler: logs.Loggy()},
+			{Path: "/_logs", Handler: logs.Logs()},
+			{Path: "/_bulk", Handler: logs.Bulk()},
+			{Path: "/api/events/raw", Handler: logs.CLEF()},
+			{Path: "/ingest/clef", Handler: logs.CLEF()},
 		},
 		API: api, Log: web.Handle(log.Serve, postgrest.ErrorWriter(s.log)),
 		Edge: edge, Stall: s.limits().Stall, Trace: s.cfg.TraceHeader, Recorder: s.recorder, Metrics: s.tel.Registry, Logger: s.log,

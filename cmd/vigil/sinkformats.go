@@ -10,7 +10,6 @@ import (
 	"vigil"
 	"vigil/internal/config"
 	"vigil/internal/firely"
-	"vigil/internal/format"
 	"vigil/internal/format/aidbox"
 	"vigil/internal/format/clef"
 	"vigil/internal/format/oracle"
@@ -26,7 +25,7 @@ func lineFormats() map[string]func(*outlets, config.Sink, func(sink.Line) sink.L
 		return func(_ *outlets, _ config.Sink, e edit) (sink.Line, error) { return e(line), nil }
 	}
 	lines := func(o *outlets, e edit) func([]byte, *vigil.Event) []byte {
-		return e(aidbox.Lines(aidbox.Options{Mapping: format.New(o.cfg.Zone)}))
+		return e(aidbox.Lines(aidboxOptions(o.cfg)))
 	}
 	return map[string]func(*outlets, config.Sink, edit) (sink.Line, error){
 		"envelope": fixed(sink.Envelope),

@@ -9,7 +9,7 @@ import (
 
 type tokenCmd struct {
 	settings
-	Role    string   `required:"" help:"Role of the token: event_logger, event_writer, audit_writer, auditor, admin, web_anon or one of the configuration."`
+	Role    string   `required:"" help:"Role of the token: event_logger, event_writer, audit_writer, log_writer, auditor, admin, web_anon or one of the configuration."`
 	Expires lifetime `help:"How long the token is good; it does not expire by itself." placeholder:"7d"`
 	Subject string   `help:"Who the token is for: its sub claim, which is kept with every event." placeholder:"NAME"`
 }

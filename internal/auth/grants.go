@@ -73,6 +73,7 @@ func DefaultGrants() []Grant {
 		{"event_logger", viewEvents, Select},
 		{"event_writer", vigil.TableEvents, Insert},
 		{"audit_writer", vigil.TableAuditEvents, Insert},
+		{"log_writer", vigil.TableLogs, Insert},
 		{"gateway", vigil.TableExchanges, Insert},
 		{"gateway", vigil.TableAuditEvents, Insert},
 		{"gateway", vigil.TableSystem, Insert},

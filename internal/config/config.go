@@ -47,7 +47,8 @@ type Config struct {
 	IdleTime     time.Duration
 	ShutdownTime time.Duration
 
-	FHIR FHIR
+	FHIR   FHIR
+	Aidbox Aidbox
 
 	Zone        *time.Location // of times that name no zone
 	Origin      string         // name of the Merkle log; empty is made from the store's id

@@ -30,7 +30,7 @@ func (s setting) flag() string { return strings.ReplaceAll(s.name, ".", "-") }
 
 // settings returns the table, in the order of the documentation.
 func settings() []setting {
-	return slices.Concat(serverSettings(), authSettings(), apiSettings(), fhirSettings(), storeSettings(), postgresSettings(), relationSettings(), gatewaySettings(), sinkSettings(), peerSettings())
+	return slices.Concat(serverSettings(), authSettings(), apiSettings(), fhirSettings(), storeSettings(), postgresSettings(), relationSettings(), gatewaySettings(), sinkSettings(), aidboxSettings(), peerSettings())
 }
 
 func serverSettings() []setting {

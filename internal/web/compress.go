@@ -25,8 +25,9 @@ func Compress(h http.Handler) http.Handler {
 	zip := wrap(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// gzhttp holds the header back until it has seen bytes; a tail's header
-		// must be able to leave before the first event.
-		if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		// must be able to leave before the first event, and so must that of the
+		// stream of logs, which is without end as well.
+		if strings.Contains(r.Header.Get("Accept"), "text/event-stream") || r.URL.Path == "/_logs" {
 			h.ServeHTTP(w, r)
 			return
 		}

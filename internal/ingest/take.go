@@ -1,0 +1,43 @@
+package ingest
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"strconv"
+
+	"vigil"
+	"vigil/internal/auth"
+	"vigil/internal/jsonb"
+	"vigil/internal/store"
+	"vigil/internal/web"
+)
+
+// numbersMore is by how much the numbers of a document may be longer when they
+// are printed as PostgreSQL prints them.
+const numbersMore = 1 << 20
+
+// check refuses what no store could keep.
+func (a *API) check(doc []byte) error {
+	return jsonb.Check(doc, jsonb.Limits{Depth: a.Limits.Depth, Keys: a.Limits.Keys, Text: len(doc) + numbersMore})
+}
+
+// maxKey is the longest Idempotency-Key.
+const maxKey = 255
+
+// key returns the Idempotency-Key of the request for that face, nil where it has
+// none. The answer to a retry is the first one's.
+func key(r *http.Request, p *auth.Principal, face string, body []byte) (*store.Key, error) {
+	v := r.Header["Idempotency-Key"]
+	if len(v) == 0 {
+		return nil, nil
+	}
+	if len(v) > 1 || v[0] == "" || len(v[0]) > maxKey {
+		return nil, vigil.Errorf(vigil.Invalid, "There may be one Idempotency-Key, of 1 to %s bytes", strconv.Itoa(maxKey))
+	}
+	return &store.Key{Scope: p.Scope() + "\x00" + face, Key: v[0], Body: sha256.Sum256(body)}, nil
+}
+
+// sender returns who is stored with what came by a face.
+func sender(r *http.Request, p *auth.Principal, face string) *vigil.Sender {
+	return p.Sender(face, web.AccessOf(r.Context()).Peer)
+}

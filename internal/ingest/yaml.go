@@ -1,0 +1,93 @@
+package ingest
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+
+	"vigil"
+	"vigil/internal/jsonb"
+)
+
+// yamlDepth is how deep YAML may be nested: deeper than anybody writes by hand.
+const yamlDepth = 200
+
+// yamlToJSON returns a document of YAML as JSON. Members keep their order;
+// numbers keep their text where JSON has them, dates are texts. Aliases are
+// refused: a few bytes of them can stand for a memory full.
+func yamlToJSON(body []byte) ([]byte, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(body, &doc); err != nil {
+		return nil, &vigil.Error{Kind: vigil.Invalid, Message: "The body is not YAML", Err: err}
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
+		return nil, vigil.Errorf(vigil.Invalid, "The body is empty")
+	}
+	return appendYAML(make([]byte, 0, len(body)), doc.Content[0], 0)
+}
+
+func appendYAML(dst []byte, n *yaml.Node, depth int) (_ []byte, err error) {
+	if depth > yamlDepth {
+		return nil, vigil.Errorf(vigil.TooLarge, "The body is nested more than %d deep", yamlDepth)
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		dst = append(dst, '{')
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			k := n.Content[i]
+			if k.Kind != yaml.ScalarNode || k.ShortTag() == "!!merge" {
+				return nil, vigil.Errorf(vigil.Invalid, "The body has a key in line %d that is no text", k.Line)
+			}
+			dst = append(jsonb.AppendLineString(dst, k.Value), ':')
+			if dst, err = appendYAML(dst, n.Content[i+1], depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return append(dst, '}'), nil
+	case yaml.SequenceNode:
+		dst = append(dst, '[')
+		for i, el := range n.Content {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			if dst, err = appendYAML(dst, el, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return append(dst, ']'), nil
+	case yaml.ScalarNode:
+		return appendScalar(dst, n), nil
+	}
+	return nil, vigil.Errorf(vigil.Invalid, "The body has an alias in line %d, which is not taken", n.Line)
+}
+
+// appendScalar appends one value: what is no null, boolean or number is text.
+func appendScalar(dst []byte, n *yaml.Node) []byte {
+	switch n.ShortTag() {
+	case "!!null":
+		return append(dst, "null"...)
+	case "!!bool":
+		var b bool
+		if n.Decode(&b) == nil {
+			return strconv.AppendBool(dst, b)
+		}
+	case "!!int", "!!float":
+		if json.Valid([]byte(n.Value)) && n.Value != "" && n.Value[0] != '"' {
+			return append(dst, n.Value...)
+		}
+		var i int64
+		if n.Decode(&i) == nil {
+			return strconv.AppendInt(dst, i, 10)
+		}
+		var f float64
+		if n.Decode(&f) == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+			return strconv.AppendFloat(dst, f, 'g', -1, 64)
+		}
+	}
+	return jsonb.AppendLineString(dst, n.Value)
+}
