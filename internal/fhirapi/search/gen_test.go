@@ -115,7 +115,12 @@ func genR4(t *rapid.T) object {
 	var agents, entities []any
 	for range rapid.IntRange(1, 2).Draw(t, "agents") {
 		a := object{"requestor": true}
-		maybe(t, a, "who", func() any { return genReference(t, "Practitioner", "Patient", "Device", "Organization") })
+		maybe(t, a, "who", func() any {
+			if rapid.IntRange(0, 5).Draw(t, "native") == 0 { // as Aidbox writes it
+				return object{"resourceType": "Practitioner", "id": one(t, someIDs)}
+			}
+			return genReference(t, "Practitioner", "Patient", "Device", "Organization")
+		})
 		maybe(t, a, "altId", func() any { return one(t, someIDs) })
 		maybe(t, a, "name", func() any { return one(t, someNames) })
 		maybe(t, a, "role", func() any { return []any{genConcept(t)} })
@@ -126,7 +131,12 @@ func genR4(t *rapid.T) object {
 	o["agent"] = agents
 	for range rapid.IntRange(0, 2).Draw(t, "entities") {
 		e := object{"type": genCoding(t)}
-		maybe(t, e, "what", func() any { return genReference(t) })
+		maybe(t, e, "what", func() any {
+			if rapid.IntRange(0, 5).Draw(t, "native") == 0 {
+				return object{"resourceType": one(t, someTypes), "id": one(t, someIDs)}
+			}
+			return genReference(t)
+		})
 		maybe(t, e, "role", func() any {
 			return object{"code": one(t, []string{"1", "4", "24"}), "system": "http://terminology.hl7.org/CodeSystem/object-role"}
 		})

@@ -18,11 +18,10 @@ type TableQuery struct {
 }
 
 // Queries returns what selects the rows of a table that can match: no row is
-// selected by two of them, and no row that matches by none. Those that are exact
-// are so for valid AuditEvents.
+// selected by two of them, and no row that matches by none.
 func (s *Search) Queries(table string) []TableQuery {
 	var out []TableQuery
-	for _, p := range s.split(table) {
+	for _, p := range s.parts(table) {
 		out = append(out, TableQuery{Query: query.Query{Table: table, Where: p.where(), Limit: -1}, Exact: p.exact})
 	}
 	return out
@@ -84,8 +83,10 @@ func (s *Search) parts(table string) []part {
 	return []part{timed, untimed}
 }
 
-// split returns the parts with the rows that came as AuditEvents of the search's
-// version apart from the others, where that makes their selection exact.
+// split returns the parts for counting: the rows that came as AuditEvents of the
+// search's version are apart from the others where that makes their selection
+// exact. It is so for valid ones, which are shown as they came; of others, which
+// no FHIR face takes, the conversion may say something else than the document.
 func (s *Search) split(table string) []part {
 	parts := s.parts(table)
 	own, exact := s.ofOwn()
