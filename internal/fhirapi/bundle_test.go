@@ -395,3 +395,19 @@ func TestCostlyBundles(t *testing.T) {
 		t.Errorf("searches: %v", got)
 	}
 }
+
+// TestPanic: what goes wrong for one entry behind a request ends neither the
+// server nor the others.
+func TestPanic(t *testing.T) {
+	f := newFace(t, openMemory(t))
+	entries := []*entry{{text: []byte(sample(t))}, {text: []byte(sample(t))}}
+	r := &reader{api: f.api, sender: &vigil.Sender{}}
+	r.judge(entries)
+	if entries[0].err != nil || entries[1].err != nil {
+		t.Fatal(entries[0].err, entries[1].err)
+	}
+	err := guarded(func() error { panic("a defect") })
+	if e := asError(err); e.Status != http.StatusInternalServerError || strings.Contains(e.Issues[0].Text, "defect") {
+		t.Errorf("%v", e)
+	}
+}

@@ -84,6 +84,7 @@ func (a *API) createIf(c *call, condition string, create func() (*answer, error)
 		return create()
 	}
 	c.recordRead(condition) // the answer tells that it is there
+	c.access().Rows += int64(len(found))
 	if len(found) == 1 {
 		ans := described(http.StatusOK, found[0])
 		ans.location = c.versionURL(found[0])

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 
 	"vigil/internal/format/fhir"
 	"vigil/internal/jsonb"
+	"vigil/internal/web"
 )
 
 // maxEntries is how many entries a Bundle may have: a bound on memory, since what
@@ -183,7 +185,10 @@ func (r *reader) judge(entries []*entry) {
 		wg.Go(func() {
 			for chunk := range chunks {
 				for _, e := range chunk {
-					e.judge(r)
+					if err := guarded(func() error { e.judge(r); return nil }); err != nil {
+						e.err = err
+						r.api.Log.Error("an entry of a Bundle could not be read", "err", err)
+					}
 				}
 			}
 		})
@@ -195,6 +200,17 @@ func (r *reader) judge(entries []*entry) {
 	}
 	close(chunks)
 	wg.Wait()
+}
+
+// guarded returns a panic of f as an error: outside the goroutine of a request
+// nothing else keeps it from ending the server.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &web.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return f()
 }
 
 func (e *entry) judge(r *reader) {

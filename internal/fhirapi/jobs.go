@@ -73,7 +73,10 @@ func (js *jobs) start(c *call, now func() time.Time, run func(context.Context, *
 	}()
 	go func() {
 		defer cancel()
-		j.issues, j.err = run(ctx, j)
+		j.err = guarded(func() (err error) {
+			j.issues, err = run(ctx, j)
+			return err
+		})
 		js.mu.Lock()
 		js.running--
 		js.mu.Unlock()
