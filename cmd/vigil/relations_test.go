@@ -12,8 +12,8 @@ import (
 func TestRelations(t *testing.T) {
 	p := newServer(t, newDatabase(t))
 	err := pgtest.Exec(t.Context(), p.store, `
-		do $$ begin create role web_anon nologin; exception when duplicate_object then null; end $$;
-		do $$ begin create role event_logger nologin; exception when duplicate_object then null; end $$;
+		do $$ begin create role web_anon nologin; exception when duplicate_object or unique_violation then null; end $$;
+		do $$ begin create role event_logger nologin; exception when duplicate_object or unique_violation then null; end $$;
 		grant usage on schema api to web_anon, event_logger;
 		create table api.devices (id integer primary key, name text not null); comment on table api.devices is 'What sends events';
 		insert into api.devices values (1, 'first'); grant select on api.devices to web_anon; grant select, insert on api.devices to event_logger`)

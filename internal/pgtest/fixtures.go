@@ -32,8 +32,8 @@ type fixture struct {
 const fixturesSchema = `
 create schema test; create schema extensions;
 create extension ltree schema extensions; create extension isn schema extensions;
-do $$ begin create role postgrest_test_anonymous nologin; exception when duplicate_object then null; end $$;
-do $$ begin create role postgrest_test_author nologin; exception when duplicate_object then null; end $$;
+do $$ begin create role postgrest_test_anonymous nologin; exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role postgrest_test_author nologin; exception when duplicate_object or unique_violation then null; end $$;
 grant usage on schema test, extensions to postgrest_test_anonymous, postgrest_test_author;
 create type test.complex as (r double precision, i double precision);
 create type test.enum_menagerie_type as enum ('foo', 'bar');

@@ -7,8 +7,8 @@ import "context"
 // belong to the cluster, so they may be there already.
 const logserverSchema = `
 create schema api;
-do $$ begin create role web_anon nologin; exception when duplicate_object then null; end $$;
-do $$ begin create role event_logger nologin; exception when duplicate_object then null; end $$;
+do $$ begin create role web_anon nologin; exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role event_logger nologin; exception when duplicate_object or unique_violation then null; end $$;
 create table api.events (id serial primary key, event jsonb not null);
 grant usage on schema api to web_anon, event_logger;
 grant select on api.events to web_anon;

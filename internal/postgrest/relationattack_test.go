@@ -100,6 +100,12 @@ func TestRelationInjection(t *testing.T) {
 		}
 		check("POST", path, [][2]string{{"Prefer", "return=headers-only, resolution=ignore-duplicates"}}, `[{}]`)
 	}
+	odd := `ro"le'; delete from api.tripwire; --`
+	name := `"` + strings.ReplaceAll(odd, `"`, `""`) + `"`
+	run(t, uri, "do $$ begin create role "+name+"; exception when duplicate_object or unique_violation then null; end $$; grant usage on schema api to "+name+"; grant select on api.samples to "+name)
+	if status, body := newRelationFace(t, d, as(auth.Principal{Role: odd, Authenticated: true})).get(t, "/samples?select=id&limit=1"); status != 200 {
+		t.Errorf("a role with an odd name: %d %s", status, body)
+	}
 	run(t, uri, "grant select on api.tripwire to clerk")
 	if _, body := f.get(t, "/tripwire"); body != `[{"id":1,"v":"untouched"}]` {
 		t.Errorf("tripwire: %s", body)

@@ -1,8 +1,8 @@
 -- Tables of every type, beside which Vigil's own would be.
 create schema api;
-do $$ begin create role web_anon nologin; exception when duplicate_object then null; end $$;
-do $$ begin create role clerk nologin; exception when duplicate_object then null; end $$;
-do $$ begin create role stranger nologin; exception when duplicate_object then null; end $$;
+do $$ begin create role web_anon nologin; exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role clerk nologin; exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role stranger nologin; exception when duplicate_object or unique_violation then null; end $$;
 grant usage on schema api to web_anon, clerk, stranger;
 
 create type api.mood as enum ('calm', 'tense');

@@ -61,6 +61,9 @@ func (d *DB) Insert(ctx context.Context, s *Session, in *Insert, row func(names 
 type callerError struct{ error }
 
 func (d *DB) insert(ctx context.Context, s *Session, in *Insert, row func([]string, [][]byte) error) (*Inserted, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	cat := d.catalog.Load()
 	r, err := d.role(ctx, cat, s.Role)
 	if err != nil {

@@ -66,6 +66,9 @@ func (d *DB) Read(ctx context.Context, s *Session, rd *Read) (*Answer, error) {
 }
 
 func (d *DB) ask(ctx context.Context, s *Session, rd *Read) (*Answer, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	cat := d.catalog.Load()
 	r, err := d.role(ctx, cat, s.Role)
 	if err != nil {

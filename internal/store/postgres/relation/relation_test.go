@@ -14,7 +14,7 @@ import (
 
 const schema = `
 create schema api; create schema side;
-do $$ begin create role reader nologin; exception when duplicate_object then null; end $$;
+do $$ begin create role reader nologin; exception when duplicate_object or unique_violation then null; end $$;
 grant usage on schema api to reader;
 create type side.color as enum ('red', 'green'); create domain side.small as integer default 7 not null; create domain side.smaller as side.small;
 create table api.parent (a integer, b text, c side.color, d side.smaller, e text generated always as (b || '!') stored,
@@ -95,12 +95,12 @@ func TestRights(t *testing.T) {
 
 // TestRoleSettings makes a role's own settings hold.
 func TestRoleSettings(t *testing.T) {
-	d := open(t, `do $$ begin create role settled nologin; exception when duplicate_object then null; end $$;
-		alter role settled set timezone = 'Asia/Tokyo'; alter role settled set app.color = 'red'; alter role settled set log_statement = 'all';
-		grant usage on schema api to settled; create view api.zone as select current_setting('timezone') as z, current_setting('app.color') as c, current_user::text as u;
+	d := open(t, `do $$ begin create role settled nologin; exception when duplicate_object or unique_violation then null; end $$;
+		alter role settled set timezone = 'Asia/Tokyo'; alter role settled set app.color = 'red'; alter role settled set log_statement = 'all'; alter role settled set role = 'reader'; alter role settled set search_path = 'side';
+		grant usage on schema api to settled; create view api.zone as select current_setting('timezone') as z, current_setting('app.color') as c, current_user::text as u, current_setting('search_path') as p;
 		grant select on api.zone to settled;`)
 	rows := read(t, d, &relation.Session{Role: "settled"}, &relation.Read{Table: d.Table("api", "zone"), Query: &query.Query{Limit: -1}})
-	if want := `{"z":"Asia/Tokyo","c":"red","u":"settled"}`; len(rows) != 1 || rows[0] != want {
+	if want := `{"z":"Asia/Tokyo","c":"red","u":"settled","p":"\"api\", \"public\""}`; len(rows) != 1 || rows[0] != want {
 		t.Errorf("%s, want %s", rows, want)
 	}
 }

@@ -45,6 +45,7 @@ select s.setting from pg_db_role_setting d join pg_roles r on r.oid = d.setrole,
 left join pg_settings g on lower(g.name) = lower(split_part(s.setting, '=', 1))
 where r.rolname = $1 and d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
 	and (g.context = 'user' or g.name is null and s.setting like '%.%')
+	and lower(split_part(s.setting, '=', 1)) not in ('role', 'session_authorization', 'search_path', 'client_encoding', 'standard_conforming_strings')
 order by d.setdatabase`
 
 // Rights lists the tables of a schema that a role may use in some way, by name.

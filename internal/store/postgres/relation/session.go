@@ -31,12 +31,17 @@ var secret = []string{"authorization", "proxy-authorization", "cookie", "x-api-k
 // prefix marks Vigil's own roles, which no request can have.
 const prefix = "vigil_"
 
+// check refuses roles that nobody can have. SET ROLE NONE would be the login.
+func (s *Session) check() error {
+	if s.Role == "" || s.Role == "none" || strings.HasPrefix(s.Role, prefix) || strings.Contains(s.Role, "\x00") {
+		return &Error{Code: "42501", Message: `permission denied to set role "` + cut(strings.ReplaceAll(s.Role, "\x00", "")) + `"`}
+	}
+	return nil
+}
+
 // settings returns the statement with which a transaction begins to act for s.
 // It is PostgREST's, but for the token and cookies, which it does not tell.
 func (s *Session) settings(d *DB, schema string, r *role) (statement, error) {
-	if s.Role == "" || strings.HasPrefix(s.Role, prefix) {
-		return statement{}, &Error{Code: "42501", Message: `permission denied to set role "` + cut(s.Role) + `"`}
-	}
 	claims := map[string]any{"role": s.Role}
 	for k, v := range s.Claims {
 		claims[k] = v
@@ -66,11 +71,11 @@ func (s *Session) settings(d *DB, schema string, r *role) (statement, error) {
 		value = strings.ToValidUTF8(strings.ReplaceAll(value, "\x00", ""), "\uFFFD")
 		calls = append(calls, "set_config("+w.typedArg(name, "text")+", "+w.typedArg(value, "text")+", true)")
 	}
-	set("search_path", path)
 	set("role", s.Role)
 	for _, kv := range r.settings {
 		set(kv[0], kv[1])
 	}
+	set("search_path", path)
 	set("request.jwt.claims", claimsText)
 	set("request.method", s.Method)
 	set("request.path", s.Path)
