@@ -1,9 +1,9 @@
 package search
 
 import (
-	"container/heap"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"slices"
@@ -34,10 +34,13 @@ type run struct {
 	tables  []string
 	bound   int64
 	skipped int64
+	looked  int64
 }
 
-// Run answers the search. Its memory is that of a page. The errors that are the
-// search's fault are *[Error]; others are the store's.
+// Run answers the search. Its memory is that of a page and of what is read for it,
+// whatever the number of matches; its time is bounded by ctx and by the source's
+// MaxLooks. The errors that are the search's fault are *[Error]; others are the
+// store's.
 func (s *Search) Run(ctx context.Context, src Source) (*Page, error) {
 	r := &run{search: s, source: &src, order: s.order(&src), tables: tables(&src)}
 	p := &Page{Self: s.Self(), First: s.link(position{})}
@@ -69,16 +72,22 @@ func tables(src *Source) []string {
 }
 
 // match returns the entry of an event, nil if it is not what is searched for.
-func (r *run) match(e *vigil.Event) *Entry {
+func (r *run) match(e *vigil.Event) (*Entry, error) {
+	if r.looked++; r.source.MaxLooks > 0 && r.looked > r.source.MaxLooks {
+		return nil, &Error{
+			Status: http.StatusUnprocessableEntity, Code: codeTooCostly,
+			Message: fmt.Sprintf("the search would have to look at more than %d events: narrow it, such as by date or patient, or sort it by date", r.source.MaxLooks),
+		}
+	}
 	n, err := r.source.Convert(e, r.search.Version)
 	if err != nil {
 		r.skipped++
-		return nil
+		return nil, nil
 	}
 	if !r.search.Match(n) {
-		return nil
+		return nil, nil
 	}
-	return &Entry{Event: e, Node: n, key: r.order.keyOf(e, n)}
+	return &Entry{Event: e, Node: n, key: r.order.keyOf(e, n)}, nil
 }
 
 // page fills in the entries, and the links beside them.
@@ -233,93 +242,6 @@ func (r *run) each(ctx context.Context, table string, p part, f func(*Entry)) er
 		st.take()
 		f(e)
 	}
-}
-
-// best looks at every match and keeps those that come first behind a place.
-func (r *run) best(ctx context.Context, from *key, need int) ([]Entry, error) {
-	h := &worst{run: r}
-	for _, t := range r.tables {
-		for _, p := range r.search.parts(t) {
-			if err := r.each(ctx, t, p, func(e *Entry) { h.offer(e, from, need) }); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return h.sorted(), nil
-}
-
-// named looks at the events with these names.
-func (r *run) named(ctx context.Context, uids []vigil.UID, from *key, need int) ([]Entry, error) {
-	h := &worst{run: r}
-	for _, uid := range uids {
-		e, err := r.source.Store.ByUID(ctx, uid)
-		if vigil.KindOf(err) == vigil.NotFound && err != nil {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if e.Index >= r.bound || !slices.Contains(r.tables, e.Table) {
-			continue
-		}
-		if entry := r.match(e); entry != nil {
-			h.offer(entry, from, need)
-		}
-	}
-	return h.sorted(), nil
-}
-
-// uids returns the names that a search is for, if it is for some.
-func (s *Search) uids() ([]vigil.UID, bool) {
-	for _, c := range s.conditions {
-		if c.name != "_id" || c.modifier != "" {
-			continue
-		}
-		var out []vigil.UID
-		for _, t := range c.tokens {
-			if uid, err := vigil.ParseUID(t.code); err == nil && !slices.Contains(out, uid) {
-				out = append(out, uid)
-			}
-		}
-		return out, true
-	}
-	return nil, false
-}
-
-// worst is a heap of entries whose last one, as the page is read, is on top.
-type worst struct {
-	run     *run
-	entries []Entry
-}
-
-func (h *worst) Len() int           { return len(h.entries) }
-func (h *worst) Less(i, j int) bool { return h.run.compare(&h.entries[i].key, &h.entries[j].key) > 0 }
-func (h *worst) Swap(i, j int)      { h.entries[i], h.entries[j] = h.entries[j], h.entries[i] }
-func (h *worst) Push(x any)         { h.entries = append(h.entries, x.(Entry)) }
-
-func (h *worst) Pop() any {
-	e := h.entries[len(h.entries)-1]
-	h.entries = h.entries[:len(h.entries)-1]
-	return e
-}
-
-// offer keeps an entry if it is behind a place and among the first ones.
-func (h *worst) offer(e *Entry, from *key, need int) {
-	if from != nil && h.run.compare(&e.key, from) <= 0 {
-		return
-	}
-	if len(h.entries) == need {
-		if h.run.compare(&e.key, &h.entries[0].key) >= 0 {
-			return
-		}
-		heap.Pop(h)
-	}
-	heap.Push(h, *e)
-}
-
-func (h *worst) sorted() []Entry {
-	slices.SortFunc(h.entries, func(a, b Entry) int { return h.run.compare(&a.key, &b.key) })
-	return h.entries
 }
 
 // All streams every event that the search finds, table by table, newest first in

@@ -174,3 +174,19 @@ func TestTables(t *testing.T) {
 		t.Errorf("All gives %d", n)
 	}
 }
+
+// TestMaxLooks bounds what one answer may cost.
+func TestMaxLooks(t *testing.T) {
+	s := memory(t)
+	logins(t, s, 0, 30)
+	src := source(s)
+	src.MaxLooks = 10
+	for query, ok := range map[string]bool{
+		"_count=5": true, "_count=20": false, "_sort=agent": false, "type:not=110114": false, "type:not=110114&_summary=count": false, "type=nothing": true, "_count=5&_sort=-date": true,
+	} {
+		_, err := follow(t, fhir.R4, query).Run(t.Context(), src)
+		if e, is := errors.AsType[*search.Error](err); (err == nil) != ok || err != nil && (!is || e.Code != "too-costly" || e.Status != 422) {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+}

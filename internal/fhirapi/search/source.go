@@ -37,6 +37,9 @@ type Source struct {
 	// for a date are then in the order of the date, newest first, where _sort asks
 	// for nothing else: going there by the order of the log could be a long way.
 	DateIndex bool
+	// MaxLooks is how many events may be converted for one answer; 0 is any number.
+	// Searches that would need more fail with 422, too-costly.
+	MaxLooks int64
 }
 
 // Tables returns the tables of a store that are searched: all that hold events,

@@ -59,7 +59,10 @@ func (st *stream) next(ctx context.Context) (*Entry, error) {
 		e := st.held[0]
 		st.held[0] = nil
 		st.held = st.held[1:]
-		st.head = st.run.match(e)
+		var err error
+		if st.head, err = st.run.match(e); err != nil {
+			return nil, err
+		}
 	}
 	return st.head, nil
 }
