@@ -49,63 +49,53 @@ func (s *Store) anywhere(ctx context.Context, st query.Statement) iter.Seq2[*vig
 // Entries implements [store.Store]. It fails where an entry is missing.
 func (s *Store) Entries(ctx context.Context, from int64) iter.Seq2[*vigil.Event, error] {
 	size := s.tree.Size()
-	sql := s.everywhere("_index >= $1::bigint and _index < $2::bigint") + " order by t._index"
 	return func(yield func(*vigil.Event, error) bool) {
-		for at := max(from, 0); at < size; {
-			end := min(at+entriesPart, size)
-			// What is removed between the two questions is met in the second as a gap.
-			// It is asked for first and last, and an event is found in one of these.
-			gone, err := s.erased(ctx, at, end)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			st := query.Statement{Text: sql, Args: []string{strconv.FormatInt(at, 10), strconv.FormatInt(end, 10)}}
-			give := func(e *vigil.Event) (bool, error) {
-				for ; at < e.Index; at++ {
-					if gone[at] == nil {
-						if gone, err = s.erased(ctx, at, end); err != nil {
-							return false, err
-						}
-					}
-					if gone[at] == nil {
-						return false, missing(at)
-					}
-					if !yield(gone[at], nil) {
-						return false, nil
-					}
-				}
-				at++
-				return yield(e, nil), nil
-			}
-			more := true
-			for e, err := range s.anywhere(ctx, st) {
-				if err == nil {
-					more, err = give(e)
-				}
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				if !more {
-					return
-				}
-			}
-			for ; at < end; at++ {
-				if gone[at] == nil {
-					if gone, err = s.erased(ctx, at, end); err == nil && gone[at] == nil {
-						err = missing(at)
-					}
-				}
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				if !yield(gone[at], nil) {
+		for at := max(from, 0); at < size; at += entriesPart {
+			for e, err := range s.entries(ctx, at, min(at+entriesPart, size)) {
+				if !yield(e, err) || err != nil {
 					return
 				}
 			}
 		}
+	}
+}
+
+// entries yields one part of the log. Where there is no row, it is what a removal
+// left: such are asked for when the first is met, so that none is removed between
+// both questions.
+func (s *Store) entries(ctx context.Context, at, end int64) iter.Seq2[*vigil.Event, error] {
+	st := query.Statement{
+		Text: s.everywhere("_index >= $1::bigint and _index < $2::bigint") + " order by t._index",
+		Args: []string{strconv.FormatInt(at, 10), strconv.FormatInt(end, 10)},
+	}
+	return func(yield func(*vigil.Event, error) bool) {
+		var erased map[int64]*vigil.Event
+		upTo := func(next int64) bool {
+			for ; at < next; at++ {
+				var err error
+				if erased == nil {
+					erased, err = s.erased(ctx, at, end)
+				}
+				if err == nil && erased[at] == nil {
+					err = missing(at)
+				}
+				if !yield(erased[at], err) || err != nil {
+					return false
+				}
+			}
+			return true
+		}
+		for e, err := range s.anywhere(ctx, st) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !upTo(e.Index) || !yield(e, nil) {
+				return
+			}
+			at++
+		}
+		upTo(end)
 	}
 }
 
