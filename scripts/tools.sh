@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs into .tools what the tests use beyond Go: PostgreSQL 15, PostgREST
-# 12.0.2, the Python and JavaScript clients, strace, Java with Maven. Says in a line each what it
+# 12.0.2, the Python and JavaScript clients, strace, Java with Maven, OpenSearch. Says in a line each what it
 # could not install; with CI=true that is a failure.
 set -u
 cd "$(dirname "$0")/.."
@@ -42,6 +42,7 @@ libraries() {
   [ -d ".tools/$1/lib" ] || lack "HAPI FHIR ($1)" "Maven and its central repository bring it"
 }
 libraries fhir-oracle internal/format/fhir/testdata/oracle/pom.xml
+libraries fhir-server cmd/vigil/testdata/hapi/pom.xml
 libraries fhir-senders cmd/vigil/testdata/clients/hapi/pom.xml
 
 if [ ! -x .tools/postgrest ]; then
@@ -67,5 +68,14 @@ if [ ! -d .tools/node_modules/@supabase/postgrest-js ] || [ ! -d .tools/node_mod
 fi
 [ -d .tools/node_modules/@supabase/postgrest-js ] && [ -d .tools/node_modules/fhir-kit-client ] && have node ||
   lack "the JavaScript clients" "node with npm and a package registry bring it"
+
+# OpenSearch, which the sink for Elasticsearch is tested with.
+pom=internal/sink/remote/testdata/opensearch/pom.xml
+if ! cmp -s "$pom" .tools/opensearch/pom.xml && have mvn; then
+  rm -rf .tools/opensearch && mkdir -p .tools/opensearch
+  mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$PWD/.tools/opensearch/lib" -DincludeScope=runtime >.tools/mvn.log 2>&1 &&
+    cp "$pom" .tools/opensearch/pom.xml
+fi
+[ -f .tools/opensearch/pom.xml ] || lack OpenSearch "Maven and Maven Central bring it"
 
 [ "$missing" = 0 ] || [ "${CI:-}" != true ]
