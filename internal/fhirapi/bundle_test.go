@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -288,7 +289,13 @@ func TestBundleRefusals(t *testing.T) {
 		if content == "" {
 			content = "application/fhir+json"
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		w := f.do("POST", "/fhir", c.body, "Content-Type", content)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20+8*uint64(len(c.body)) {
+			t.Errorf("%s: %d bytes of memory for %d", c.name, took, len(c.body))
+		}
 		if w.Code != c.status {
 			t.Errorf("%s: %d %.300s", c.name, w.Code, w.Body)
 			continue

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"iter"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -214,10 +215,16 @@ func TestHostile(t *testing.T) {
 			if strings.Contains(path, "$") && c.status == 422 {
 				continue
 			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			w := f.do("POST", path, c.body, "Content-Type", content)
+			runtime.ReadMemStats(&after)
 			if w.Code != c.status {
 				t.Errorf("%s: %d %.300s", c.name, w.Code, w.Body)
 				continue
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20+8*uint64(len(c.body)) {
+				t.Errorf("%s: %d bytes of memory for %d", c.name, took, len(c.body))
 			}
 			if issues := outcomeOf(t, w); strings.Contains(strings.Join(issues, ""), "alert(1)") {
 				t.Errorf("%s: %q", c.name, issues)

@@ -11,9 +11,14 @@ type arena struct {
 // expect says about how many nodes there will be.
 func (a *arena) expect(n int) { a.size = min(max(n, 16), 512) }
 
+// ofEntry returns the arena of a Bundle's entry, which begins small: a Bundle may
+// have many entries of a few nodes, and the caller may keep them all.
+func ofEntry() arena { return arena{size: 16} }
+
 func (a *arena) node() *Node {
 	if len(a.nodes) == 0 {
 		a.nodes = make([]Node, max(a.size, 16))
+		a.size = min(2*max(a.size, 16), 512)
 	}
 	n := &a.nodes[0]
 	a.nodes = a.nodes[1:]

@@ -272,7 +272,7 @@ func (p *jsonParser) array(name string, depth int) error {
 		}
 		if err == nil && p.each != nil && depth == 2 && name == "entry" {
 			p.stack = p.stack[:len(p.stack)-1]
-			p.nodes, p.arena = 0, arena{size: p.arena.size}
+			p.nodes, p.arena = 0, ofEntry()
 			err = p.each(n)
 		}
 		if err != nil {

@@ -225,7 +225,7 @@ func (p *xmlParser) content(n *Node, raw string, empty bool, t *typeDef, depth i
 		}
 		if n := p.stack[len(p.stack)-1]; p.each != nil && depth == 1 && n.Name == "entry" {
 			p.stack = p.stack[:len(p.stack)-1]
-			p.nodes, p.arena = 0, arena{size: p.arena.size}
+			p.nodes, p.arena = 0, ofEntry()
 			if err := p.each(n); err != nil {
 				return err
 			}
