@@ -62,6 +62,9 @@ func (h *handler) relation(r *http.Request, name string) *relation.Table {
 func (h *handler) noTable(r *http.Request, name string) error {
 	names, in := h.names, schema
 	if h.Relations != nil {
+		if err := h.checkProfile(r); err != nil {
+			return err
+		}
 		h.Relations.Reload()
 		in = h.relationSchema(r)
 		names = slices.Concat(names, h.Relations.Names(in))
