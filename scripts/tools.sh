@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs into .tools what the tests use beyond Go: PostgreSQL 15, PostgREST
-# 12.0.2, the Python and JavaScript clients, strace, Java with Maven, OpenSearch. Says in a line each what it
+# 12.0.2, the Python and JavaScript clients, strace, Chromium, Java with Maven, OpenSearch. Says in a line each what it
 # could not install; with CI=true that is a failure.
 set -u
 cd "$(dirname "$0")/.."
@@ -28,6 +28,11 @@ postgres || lack PostgreSQL "install the package postgresql"
 
 have strace || apt strace || true
 have strace || lack strace "install the package strace"
+
+# The page of the logs is tried in a browser.
+chromium() { have chromium || have chromium-browser || have google-chrome; }
+chromium || apt --no-install-recommends chromium || true
+chromium || lack Chromium "install the package chromium"
 
 # HAPI's validator, the oracle of FHIR, and HAPI as a sender are built by their tests.
 have javac || apt default-jdk-headless || true
