@@ -107,15 +107,21 @@ func (o *order) parts(table string) []part {
 
 // after returns the condition of the rows that follow a key, upwards or downwards.
 func after(column string, k *key, desc bool) query.Expr {
+	return beyond("_index", k.index, column, k, desc)
+}
+
+// beyond returns the condition of the rows that follow a key, where what has the
+// same time in the column follows by the number in another one.
+func beyond(name string, number int64, column string, k *key, desc bool) query.Expr {
 	op, orEqual := query.Gt, query.Gte
 	if desc {
 		op, orEqual = query.Lt, query.Lte
 	}
-	beyond := compare("_index", op, decimal(k.index))
+	further := compare(name, op, decimal(number))
 	if column == "" {
-		return beyond
+		return further
 	}
 	at := stamp(k.values[0].when)
 	// The first comparison is in the second, but one that an index serves.
-	return query.And{compare(column, orEqual, at), query.Or{compare(column, op, at), query.And{equals(column, at), beyond}}}
+	return query.And{compare(column, orEqual, at), query.Or{compare(column, op, at), query.And{equals(column, at), further}}}
 }

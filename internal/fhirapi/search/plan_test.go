@@ -32,7 +32,7 @@ func TestPlans(t *testing.T) {
 	}
 	for _, q := range []string{
 		"", "patient=Patient/p7", "patient=p7", "patient=p7&date=ge2026-02-01", "patient.identifier=u7", "agent=Practitioner/u3", "agent=u3", "agent.identifier=x",
-		"entity=Observation/o7", "_lastUpdated=ge2026-03-01&_sort=_lastUpdated",
+		"entity=Observation/o7", "date=2026-02-10", "date=ge2026-02-10&date=lt2026-02-12&_sort=-date", "_sort=-date", "_sort=date", "_lastUpdated=ge2026-03-01&_sort=_lastUpdated",
 		"type=110114&_count=5", "type=110114&date=2026-02-10", "type=nothing", "outcome=8&_count=5", "outcome=12", "action=D", "action=C&patient=p7",
 	} {
 		t.Run(q, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 // Store is what a search asks of a store.
 type Store interface {
 	Records(ctx context.Context, q *query.Query) iter.Seq2[*vigil.Event, error]
+	Rows(ctx context.Context, q *query.Query) (*store.Rows, error)
 	Count(ctx context.Context, q *query.Query) (int64, error)
 	ByUID(ctx context.Context, uid vigil.UID) (*vigil.Event, error)
 	Schemas() []*query.Schema
@@ -33,7 +34,8 @@ type Source struct {
 	// Tables are those to look in, of those that are searched at all, see
 	// [Tables]; nil is every one of them. They are what the reader may read.
 	Tables []string
-	// DateIndex says that the store has indexes on _occurred and _received. Answers to searches
+	// DateIndex says that the store has indexes on _occurred and _received, and keeps
+	// facts apart from events, as PostgreSQL does. Answers to searches
 	// for a date are then in the order of the date, newest first, where _sort asks
 	// for nothing else: going there by the order of the log could be a long way.
 	DateIndex bool

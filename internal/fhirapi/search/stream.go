@@ -36,6 +36,8 @@ type stream struct {
 	last    *key  // of the row that was read last, or of where the page begins
 	lastID  int64 // of that row; 0 before the first
 	fetches int
+	places  []place // found by facts, and not read yet
+	found   bool    // all places are
 	held    []*vigil.Event
 	done    bool
 	head    *Entry // the next one, once it was looked at
@@ -51,7 +53,11 @@ func (st *stream) next(ctx context.Context) (*Entry, error) {
 			if st.done {
 				return nil, nil
 			}
-			if err := st.fetch(ctx); err != nil {
+			fetch := st.fetch
+			if st.run.source.DateIndex && len(st.part.conds) > 0 && onFacts(st.part.conds) {
+				fetch = st.fetchByFacts
+			}
+			if err := fetch(ctx); err != nil {
 				return nil, err
 			}
 			continue
