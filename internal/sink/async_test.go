@@ -72,7 +72,9 @@ func TestAsyncDrops(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
+		w.mu.Lock()
 		away = false
+		w.mu.Unlock()
 		if err := a.Close(context.Background()); err != nil {
 			t.Fatal(err)
 		}

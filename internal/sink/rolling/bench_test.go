@@ -72,3 +72,25 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%v allocations for %d lines", n, len(events))
 	}
 }
+
+// BenchmarkAsync is BenchmarkSynchronous behind the buffer that Firely's page
+// advises.
+func BenchmarkAsync(b *testing.B) {
+	f, err := Open(Options{Path: filepath.Join(b.TempDir(), "log"), Interval: Day, SizeLimit: DefaultSizeLimit, Line: sink.Document})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	a := sink.NewAsync(sink.AsyncConfig{Writer: f})
+	events := []*vigil.Event{sample()}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := a.Write(context.Background(), events); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := a.Close(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lines/s")
+}
