@@ -64,18 +64,22 @@ select n.nspname, t.typname from pg_type t join pg_namespace n on n.oid = t.typn
 where n.nspname = any($1) and t.typtype <> 'p' and t.typisdefined
 order by array_position($1::text[], n.nspname::text), t.typname`
 
-// readCatalog reads the catalogue in one snapshot. Own names tables of the schema
-// api that are Vigil's, which are left out.
+// readCatalog reads the catalogue in one snapshot. What is Vigil's own is left out.
 func readCatalog(ctx context.Context, conn *pgx.Conn, c *Config) (*catalog, error) {
 	cat := &catalog{tables: map[string]map[string]*Table{}}
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "select set_config('search_path', '', true)"); err != nil {
 			return err
 		}
-		if err := cat.readTables(ctx, tx, c); err != nil {
+		own, err := readOwn(ctx, tx)
+		if err != nil {
 			return err
 		}
-		if err := cat.readEmpty(ctx, tx, c); err != nil {
+		own = append(own, c.Own...)
+		if err := cat.readTables(ctx, tx, c.Schemas, own); err != nil {
+			return err
+		}
+		if err := cat.readEmpty(ctx, tx, c.Schemas, own); err != nil {
 			return err
 		}
 		path := append([]string{"pg_catalog"}, slices.Concat(c.Schemas, c.Path)...)
@@ -91,8 +95,43 @@ func readCatalog(ctx context.Context, conn *pgx.Conn, c *Config) (*catalog, erro
 	return cat, err
 }
 
-func (cat *catalog) readTables(ctx context.Context, tx pgx.Tx, c *Config) error {
-	rows, err := tx.Query(ctx, tablesSQL, c.Schemas)
+// ownSQL finds which tables list those that Vigil has made here, where the login
+// can read them.
+const ownSQL = `
+select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'vigil' and c.relname in ('tables', 'views')
+	and exists (select from pg_roles where rolname = 'vigil_reader' and pg_has_role(oid, 'member'))`
+
+// readOwn returns the names of the tables and views that Vigil has ever made in
+// its schema, those included that its configuration no longer names.
+func readOwn(ctx context.Context, tx pgx.Tx) (own []string, err error) {
+	rows, err := tx.Query(ctx, ownSQL)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(lists) == 0 {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, "set local role vigil_reader"); err != nil {
+		return nil, err
+	}
+	for _, list := range lists {
+		if rows, err = tx.Query(ctx, "select name from "+pgx.Identifier{"vigil", list}.Sanitize()); err != nil {
+			return nil, err
+		}
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, names...)
+	}
+	_, err = tx.Exec(ctx, "set local role none")
+	return own, err
+}
+
+func (cat *catalog) readTables(ctx context.Context, tx pgx.Tx, schemas, own []string) error {
+	rows, err := tx.Query(ctx, tablesSQL, schemas)
 	if err != nil {
 		return err
 	}
@@ -103,7 +142,7 @@ func (cat *catalog) readTables(ctx context.Context, tx pgx.Tx, c *Config) error 
 		&t.Schema, &t.Name, &t.oid, &t.Comment, &t.Insertable, &t.Key,
 		&col.Name, &col.Type, &col.Comment, &col.Default, &col.NotNull, &col.Generated, &col.Enum, &base, &category,
 	}, func() error {
-		known := cat.add(t, c)
+		known := cat.add(t, own)
 		if known != nil {
 			col.Kind, col.tsvector = kindOf(base, category), base == "tsvector"
 			known.Columns = append(known.Columns, col)
@@ -114,14 +153,14 @@ func (cat *catalog) readTables(ctx context.Context, tx pgx.Tx, c *Config) error 
 	return err
 }
 
-func (cat *catalog) readEmpty(ctx context.Context, tx pgx.Tx, c *Config) error {
-	rows, err := tx.Query(ctx, emptySQL, c.Schemas)
+func (cat *catalog) readEmpty(ctx context.Context, tx pgx.Tx, schemas, own []string) error {
+	rows, err := tx.Query(ctx, emptySQL, schemas)
 	if err != nil {
 		return err
 	}
 	var t Table
 	_, err = pgx.ForEachRow(rows, []any{&t.Schema, &t.Name, &t.oid, &t.Comment}, func() error {
-		cat.add(t, c)
+		cat.add(t, own)
 		return nil
 	})
 	return err
@@ -129,8 +168,8 @@ func (cat *catalog) readEmpty(ctx context.Context, tx pgx.Tx, c *Config) error {
 
 // add returns the table like t, which is added where it is not there; nil where
 // it is Vigil's own.
-func (cat *catalog) add(t Table, c *Config) *Table {
-	if t.Schema == ownSchema && slices.Contains(c.Own, t.Name) {
+func (cat *catalog) add(t Table, own []string) *Table {
+	if t.Schema == ownSchema && slices.Contains(own, t.Name) {
 		return nil
 	}
 	names := cat.tables[t.Schema]

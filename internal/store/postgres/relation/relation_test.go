@@ -74,6 +74,29 @@ func TestCatalog(t *testing.T) {
 	}
 }
 
+// TestOwn leaves out what Vigil has made, though its configuration no longer names
+// it. A table of that name in another schema is another one.
+func TestOwn(t *testing.T) {
+	uri := pgtest.Postgres(t)
+	err := pgtest.Exec(t.Context(), uri, schema+`
+		do $$ begin create role vigil_reader nologin; exception when duplicate_object or unique_violation then null; end $$;
+		create schema vigil; create table vigil.tables (name text); create table vigil.views (name text);
+		insert into vigil.tables values ('retired'); insert into vigil.views values ('seen');
+		grant usage on schema vigil to vigil_reader; grant select on vigil.tables, vigil.views to vigil_reader;
+		create table api.retired (a int); create view api.seen as select 1 as one; create table side.retired (a int)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := relation.Open(t.Context(), relation.Config{URL: uri, Schemas: []string{"api", "side"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if d.Table("api", "retired") != nil || d.Table("api", "seen") != nil || d.Table("side", "retired") == nil || d.Table("api", "parent") == nil {
+		t.Errorf("names %s and %s", d.Names("api"), d.Names("side"))
+	}
+}
+
 // TestRights are those of the role, in part too.
 func TestRights(t *testing.T) {
 	d := open(t, "grant select on api.fixed to reader;")
