@@ -75,6 +75,11 @@ func quoted(dst, text []byte) []byte {
 func visible(dst, text []byte) []byte {
 	const hex = "0123456789abcdef"
 	for i := 0; i < len(text); {
+		if c := text[i]; c >= ' ' && c < 0x7f {
+			dst = append(dst, c)
+			i++
+			continue
+		}
 		r, n := utf8.DecodeRune(text[i:])
 		switch {
 		case r == '\n':

@@ -3,6 +3,7 @@ package aidbox
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"vigil"
 	"vigil/internal/jsonb"
@@ -34,7 +35,7 @@ func each(line func([]byte, *vigil.Event) []byte, f func(dst, line []byte) []byt
 }
 
 // request has the members of a w/resp that become httpRequest, in its order.
-var request = []struct{ google, aidbox string }{
+var request = [...]struct{ google, aidbox string }{
 	{"requestMethod", "w_m"},
 	{"requestUrl", "w_url"},
 	{"requestSize", ""},
@@ -54,6 +55,7 @@ func AppendGoogle(dst, line []byte) []byte {
 	ev, _ := jsonb.Get(line, "ev")
 	response := string(ev) == `"w/resp"`
 	level, stamp, ctx := []byte(`"info"`), []byte(nil), []byte(nil)
+	var of [len(request)][]byte
 	dst = append(dst, '{')
 	from := len(dst)
 	for name, val := range jsonb.Members(line) {
@@ -69,8 +71,14 @@ func AppendGoogle(dst, line []byte) []byte {
 		case name == "ctx":
 			ctx = val
 			continue
-		case name == "severity", name == "timestamp", name == "operation", name == "httpRequest", response && ofRequest(name):
+		case name == "severity", name == "timestamp", name == "operation", name == "httpRequest":
 			continue
+		}
+		if response {
+			if i := ofRequest(name); i >= 0 {
+				of[i] = val
+				continue
+			}
 		}
 		if len(dst) > from {
 			dst = append(dst, ',')
@@ -88,35 +96,38 @@ func AppendGoogle(dst, line []byte) []byte {
 		dst = append(append(dst, ctx...), '}')
 	}
 	if response {
-		dst = httpRequest(dst, line)
+		dst = httpRequest(dst, &of)
 	}
 	return append(dst, '}')
 }
 
-func ofRequest(name string) bool {
-	for _, m := range request {
-		if m.aidbox == name {
-			return true
+// ofRequest returns the place of a member among those of the request, or -1.
+func ofRequest(name string) int {
+	if len(name) > 1 && !strings.HasPrefix(name, "w_") || name == "" {
+		return -1
+	}
+	for i := range request {
+		if request[i].aidbox == name {
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 // httpRequest appends the request of a w/resp.
-func httpRequest(dst, line []byte) []byte {
+func httpRequest(dst []byte, of *[len(request)][]byte) []byte {
 	dst = append(dst, `,"httpRequest":{`...)
-	for i, m := range request {
+	for i, val := range of {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(append(append(dst, '"'), m.google...), `":`...)
-		val, _ := jsonb.Get(line, m.aidbox)
+		dst = append(append(append(dst, '"'), request[i].google...), `":`...)
 		switch {
 		case len(val) == 0 || val[0] == 'n':
 			dst = append(dst, "null"...)
-		case m.aidbox == "w_m":
+		case request[i].aidbox == "w_m":
 			dst = jsonb.AppendLineString(dst, bytes.ToUpper(plain(val)))
-		case m.aidbox == "d":
+		case request[i].aidbox == "d":
 			dst = latency(dst, val)
 		default:
 			dst = append(dst, val...)

@@ -2,6 +2,7 @@ package aidbox
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"vigil"
@@ -34,6 +35,11 @@ func AppendPretty(dst, line []byte) []byte {
 		return visible(dst, line)
 	}
 	p := pretty{dst: dst, from: len(dst), line: line}
+	for name, val := range jsonb.Members(line) {
+		if i := slices.Index(shownNames[:], name); i >= 0 && present(val) {
+			p.vals[i] = val
+		}
+	}
 	p.head()
 	p.rest()
 	return p.dst
@@ -44,16 +50,16 @@ type pretty struct {
 	dst  []byte
 	from int
 	line []byte
+	vals [len(shownNames)][]byte // of the members that have a place of their own
+}
+
+// shownNames are the members that have a place of their own.
+var shownNames = [...]string{
+	"ev", "ts", "tn", "w", "lvl", "d", "err", "w_m", "w_url", "w_qs", "w_st", "msg", "sql", "db_prm", "rtp", "rid", "etr", "access-policy-id",
 }
 
 // get returns a member, nil where it is null or not there.
-func (p *pretty) get(name string) []byte {
-	val, _ := jsonb.Get(p.line, name)
-	if !present(val) {
-		return nil
-	}
-	return val
-}
+func (p *pretty) get(name string) []byte { return p.vals[slices.Index(shownNames[:], name)] }
 
 // shown returns the text of a member: of what is no text the JSON.
 func (p *pretty) shown(name string) []byte {
