@@ -29,7 +29,8 @@ func AppendLine(dst, doc []byte) []byte {
 }
 
 // AppendLineString appends text, whatever its bytes are, as a JSON string in
-// one line, escaping what [AppendLine] does. What is not UTF-8 becomes U+FFFD.
+// one line, escaping what [AppendLine] does. What is not UTF-8 becomes U+FFFD,
+// and so does NUL, which jsonb has no place for.
 func AppendLineString[T []byte | string](dst []byte, text T) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
@@ -51,6 +52,8 @@ func AppendLineString[T []byte | string](dst []byte, text T) []byte {
 			dst = append(dst, '\\', 'r')
 		case c == '\t':
 			dst = append(dst, '\\', 't')
+		case c == 0:
+			dst = utf8.AppendRune(dst, utf8.RuneError)
 		case c < ' ':
 			dst = append(dst, '\\', 'u', '0', '0', '0'+c>>4, hex[c&15])
 		default:

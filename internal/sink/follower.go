@@ -212,7 +212,12 @@ func (f *Follower) linger(ctx context.Context) {
 	_, _ = f.c.Log.Wait(until, f.at.Next+int64(f.c.BatchEvents)-1)
 }
 
+// wants reports whether an event is given. Of one whose document was removed
+// before the sink came to it, nothing is.
 func (f *Follower) wants(e *vigil.Event) bool {
+	if e.Erased {
+		return false
+	}
 	if len(f.c.Tables) > 0 && !slices.Contains(f.c.Tables, e.Table) {
 		return false
 	}

@@ -385,3 +385,30 @@ func TestResume(t *testing.T) {
 	}
 	equal(t, w.lines(), []string{"0", "1", "2", "3", "4", "0", "1", "2", "3", "4"})
 }
+
+// TestErased follows a log of which a part was removed before: what is left is
+// given, and the follower comes to the end.
+func TestErased(t *testing.T) {
+	m := memory(t)
+	old := add(t, m, vigil.TableEvents, 0, 5)
+	var uids []vigil.UID
+	for e, err := range m.Entries(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Index > 0 {
+			uids = append(uids, e.UID)
+		}
+	}
+	if n, err := m.Erase(t.Context(), uids, store.Removal{Reason: "asked for"}); n != 4 || err != nil {
+		t.Fatalf("erased %d, %v", n, err)
+	}
+	w := &target{}
+	f, stop := follow(t, FollowerConfig{Log: m, Cursor: filepath.Join(t.TempDir(), "cursor"), Writer: w, Tables: []string{vigil.TableEvents}})
+	defer stop()
+	more := add(t, m, vigil.TableEvents, 5, 7)
+	if err := f.Reach(t.Context(), m.Log().Size()); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, w.lines(), append(old[:1], more...))
+}

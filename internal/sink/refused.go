@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"vigil/internal/jsonb"
 )
 
 // RefusedFile keeps refused lines in a file, a JSON object in each line. It is
@@ -65,10 +67,10 @@ func (r Refused) Append(dst []byte, at time.Time) []byte {
 	for _, f := range [...]struct{ key, value string }{
 		{`,"sink":`, r.Sink}, {`,"for":`, r.Event.Table}, {`,"uid":`, r.Event.UID.String()}, {`,"reason":`, r.Reason},
 	} {
-		dst = AppendText(append(dst, f.key...), []byte(f.value))
+		dst = jsonb.AppendLineString(append(dst, f.key...), f.value)
 	}
 	if r.Count > 1 {
 		dst = fmt.Appendf(dst, `,"count":%d`, r.Count)
 	}
-	return append(AppendText(append(dst, `,"line":`...), r.Line), '}')
+	return append(jsonb.AppendLineString(append(dst, `,"line":`...), r.Line), '}')
 }

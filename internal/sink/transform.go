@@ -104,7 +104,7 @@ func (t Transform) apply(dst, text []byte) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = append(AppendText(dst, []byte(key)), ':')
+		dst = append(jsonb.AppendLineString(dst, key), ':')
 		if t.Trim != nil && t.Trim.Path[0] == key {
 			dst = t.Trim.append(dst, v, t.Trim.Path[1:])
 			continue
@@ -118,7 +118,7 @@ func (t Transform) apply(dst, text []byte) []byte {
 func (t *Trim) append(dst, v []byte, path []string) []byte {
 	switch {
 	case len(path) == 0 && jsonb.Kind(v) == '"':
-		return AppendText(dst, cut(jsonb.AppendText(nil, v), t.Length))
+		return jsonb.AppendLineString(dst, cut(jsonb.AppendText(nil, v), t.Length))
 	case len(path) == 0 || jsonb.Kind(v) != '{':
 		return append(dst, v...)
 	}
@@ -129,7 +129,7 @@ func (t *Trim) append(dst, v []byte, path []string) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = append(AppendText(dst, []byte(key)), ':')
+		dst = append(jsonb.AppendLineString(dst, key), ':')
 		if key == path[0] {
 			dst = t.append(dst, member, path[1:])
 			continue

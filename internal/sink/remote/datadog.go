@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"regexp"
 
-	"vigil/internal/sink"
+	"vigil/internal/jsonb"
 )
 
 // DatadogOptions are what Datadog needs beside a [Config].
@@ -35,11 +35,11 @@ func NewDatadog(c Config, o DatadogOptions) (*Sink, error) {
 		c.URL = "https://http-intake.logs." + o.Site
 	}
 	rest := []byte(`,"ddsource":`)
-	rest = sink.AppendText(rest, []byte(orElse(o.Source, "vigil")))
-	rest = sink.AppendText(append(rest, `,"service":`...), []byte(orElse(o.Service, "vigil")))
+	rest = jsonb.AppendLineString(rest, orElse(o.Source, "vigil"))
+	rest = jsonb.AppendLineString(append(rest, `,"service":`...), orElse(o.Service, "vigil"))
 	for _, f := range [...]struct{ key, value string }{{`,"ddtags":`, o.Tags}, {`,"hostname":`, o.Host}} {
 		if f.value != "" {
-			rest = sink.AppendText(append(rest, f.key...), []byte(f.value))
+			rest = jsonb.AppendLineString(append(rest, f.key...), f.value)
 		}
 	}
 	rest = append(rest, '}')
@@ -51,7 +51,7 @@ func NewDatadog(c Config, o DatadogOptions) (*Sink, error) {
 		header: map[string]string{"DD-API-KEY": o.APIKey},
 		open:   "[", sep: ",", close: "]",
 		item: func(dst []byte, it *item) []byte {
-			dst = sink.AppendText(append(dst, `{"message":`...), it.line)
+			dst = jsonb.AppendLineString(append(dst, `{"message":`...), it.line)
 			return append(dst, rest...)
 		},
 	})

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"vigil/internal/jsonb"
-	"vigil/internal/sink"
 )
 
 // ElasticsearchOptions are what Elasticsearch and OpenSearch need beside a [Config].
@@ -73,7 +72,7 @@ func (b *bulk) item(dst []byte, it *item) []byte {
 		b.at = at
 	}
 	dst = append(dst, `{"create":{"_index":`...)
-	dst = sink.AppendText(dst, b.name)
+	dst = jsonb.AppendLineString(dst, b.name)
 	if len(it.id) > 0 {
 		dst = append(dst, `,"_id":"`...)
 		dst = append(append(dst, it.id...), '"')
@@ -86,7 +85,7 @@ func (b *bulk) item(dst []byte, it *item) []byte {
 func appendStamped(dst []byte, it *item) []byte {
 	if !it.object {
 		dst = append(dst, `{"message":`...)
-		dst = append(sink.AppendText(dst, it.line), `,"@timestamp":"`...)
+		dst = append(jsonb.AppendLineString(dst, it.line), `,"@timestamp":"`...)
 		dst = it.at.UTC().AppendFormat(dst, time.RFC3339Nano)
 		return append(dst, '"', '}')
 	}

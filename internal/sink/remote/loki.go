@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"vigil/internal/sink"
+	"vigil/internal/jsonb"
 )
 
 // NewLoki returns a Sink for Loki's push API. All lines go to the one stream
@@ -33,7 +33,7 @@ func NewLoki(c Config, labels map[string]string) (*Sink, error) {
 			dst = append(dst, `["`...)
 			dst = strconv.AppendInt(dst, it.at.UnixNano(), 10)
 			dst = append(dst, `",`...)
-			return append(sink.AppendText(dst, it.line), ']')
+			return append(jsonb.AppendLineString(dst, it.line), ']')
 		},
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"vigil/internal/jsonb"
-	"vigil/internal/sink"
 )
 
 // OTLPOptions are what an OpenTelemetry collector needs beside a [Config].
@@ -33,11 +32,11 @@ func NewOTLP(c Config, o OTLPOptions) (*Sink, error) {
 
 func attributes(resource map[string]string) string {
 	b := []byte(`[{"key":"service.name","value":{"stringValue":`)
-	b = append(sink.AppendText(b, []byte(orElse(resource["service.name"], "vigil"))), "}}"...)
+	b = append(jsonb.AppendLineString(b, orElse(resource["service.name"], "vigil")), "}}"...)
 	for _, key := range sortedKeys(resource) {
 		if key != "service.name" {
-			b = append(sink.AppendText(append(b, `,{"key":`...), []byte(key)), `,"value":{"stringValue":`...)
-			b = append(sink.AppendText(b, []byte(resource[key])), "}}"...)
+			b = append(jsonb.AppendLineString(append(b, `,{"key":`...), key), `,"value":{"stringValue":`...)
+			b = append(jsonb.AppendLineString(b, resource[key]), "}}"...)
 		}
 	}
 	return string(append(b, ']'))
@@ -55,16 +54,16 @@ func appendRecord(dst []byte, it *item) []byte {
 	if text, number := severity(it); number > 0 {
 		dst = append(dst, `,"severityNumber":`...)
 		dst = strconv.AppendInt(dst, int64(number), 10)
-		dst = sink.AppendText(append(dst, `,"severityText":`...), text)
+		dst = jsonb.AppendLineString(append(dst, `,"severityText":`...), text)
 	}
 	dst = append(dst, `,"body":`...)
 	if it.object {
 		dst = appendAny(dst, it.line)
 	} else {
-		dst = append(sink.AppendText(append(dst, `{"stringValue":`...), it.line), '}')
+		dst = append(jsonb.AppendLineString(append(dst, `{"stringValue":`...), it.line), '}')
 	}
 	dst = append(dst, `,"attributes":[{"key":"vigil.table","value":{"stringValue":`...)
-	dst = append(sink.AppendText(dst, []byte(it.e.Table)), '}', '}')
+	dst = append(jsonb.AppendLineString(dst, it.e.Table), '}', '}')
 	if len(it.id) > 0 {
 		dst = append(dst, `,{"key":"log.record.uid","value":{"stringValue":"`...)
 		dst = append(append(dst, it.id...), `"}}`...)
@@ -104,7 +103,7 @@ func appendAny(dst, v []byte) []byte {
 				dst = append(dst, ',')
 			}
 			first = false
-			dst = append(sink.AppendText(append(dst, `{"key":`...), []byte(key)), `,"value":`...)
+			dst = append(jsonb.AppendLineString(append(dst, `{"key":`...), key), `,"value":`...)
 			dst = append(appendAny(dst, member), '}')
 		}
 		return append(dst, "]}}"...)

@@ -54,7 +54,7 @@ func TestAnswers(t *testing.T) {
 					w.WriteHeader(http.StatusPermanentRedirect)
 				},
 				"301": func(_ int, _ request, w http.ResponseWriter) {
-					http.Redirect(w, &http.Request{Method: "POST"}, other.URL, 301)
+					http.Redirect(w, &http.Request{Method: "POST"}, other.URL, http.StatusMovedPermanently)
 				},
 				"close": func(int, request, http.ResponseWriter) { panic(http.ErrAbortHandler) },
 				"half": func(_ int, _ request, w http.ResponseWriter) {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"vigil/internal/jsonb"
-	"vigil/internal/sink"
 )
 
 // SeqOptions are what Seq needs beside a [Config].
@@ -103,22 +102,22 @@ func (x *seq) item(dst []byte, it *item) []byte {
 func appendCLEF(dst []byte, it *item) []byte {
 	if !it.object {
 		dst = appendSeqTime(dst, it.at)
-		return append(sink.AppendText(append(dst, `,"@m":`...), it.line), '}')
+		return append(jsonb.AppendLineString(append(dst, `,"@m":`...), it.line), '}')
 	}
 	if _, ok := jsonb.Get(it.line, "@t"); ok {
 		return append(dst, it.line...)
 	}
 	dst = appendSeqTime(dst, it.at)
 	dst = append(dst, `,"@m":`...)
-	dst = sink.AppendText(dst, messageOf(it))
+	dst = jsonb.AppendLineString(dst, messageOf(it))
 	if text, number := severity(it); number > 0 {
-		dst = sink.AppendText(append(dst, `,"@l":`...), text)
+		dst = jsonb.AppendLineString(append(dst, `,"@l":`...), text)
 	}
 	for key, v := range jsonb.Members(it.line) {
 		if strings.HasPrefix(key, "@") {
 			key = "@" + key
 		}
-		dst = append(sink.AppendText(append(dst, ','), []byte(key)), ':')
+		dst = append(jsonb.AppendLineString(append(dst, ','), key), ':')
 		dst = append(dst, v...)
 	}
 	return append(dst, '}')
@@ -143,7 +142,7 @@ func messageOf(it *item) []byte {
 func appendOversize(dst []byte, it *item, sample []byte, size, limit int) []byte {
 	dst = appendSeqTime(dst, it.at)
 	dst = append(dst, `,"@l":"Error","@mt":"Event JSON representation exceeds the body size limit {EventBodyLimitBytes}; data: {EventBodySample}","EventBodySample":`...)
-	dst = sink.AppendText(dst, sample)
+	dst = jsonb.AppendLineString(dst, sample)
 	return fmt.Appendf(dst, `,"EventBodyLimitBytes":%d,"EventBodyBytes":%d,"EventId":%q}`, limit, size, it.id)
 }
 

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"vigil/internal/sink"
+	"vigil/internal/jsonb"
 )
 
 // SplunkOptions are what Splunk's HTTP Event Collector needs beside a [Config].
@@ -38,11 +38,11 @@ func NewSplunk(c Config, o SplunkOptions) (*Sink, error) {
 		return nil, fmt.Errorf("open sink %s: Splunk needs a token", c.Name)
 	}
 	rest := []byte(`,"sourcetype":`)
-	rest = sink.AppendText(rest, []byte(orElse(o.SourceType, "_json")))
-	rest = sink.AppendText(append(rest, `,"source":`...), []byte(orElse(o.Source, "vigil")))
+	rest = jsonb.AppendLineString(rest, orElse(o.SourceType, "_json"))
+	rest = jsonb.AppendLineString(append(rest, `,"source":`...), orElse(o.Source, "vigil"))
 	for _, f := range [...]struct{ key, value string }{{`,"index":`, o.Index}, {`,"host":`, o.Host}} {
 		if f.value != "" {
-			rest = sink.AppendText(append(rest, f.key...), []byte(f.value))
+			rest = jsonb.AppendLineString(append(rest, f.key...), f.value)
 		}
 	}
 	rest = append(rest, `,"event":`...)
@@ -56,7 +56,7 @@ func NewSplunk(c Config, o SplunkOptions) (*Sink, error) {
 			if it.object {
 				dst = append(dst, it.line...)
 			} else {
-				dst = sink.AppendText(dst, it.line)
+				dst = jsonb.AppendLineString(dst, it.line)
 			}
 			return append(dst, '}')
 		},
