@@ -116,6 +116,10 @@ func (h *hub) read(ctx context.Context, from int64) (int64, error) {
 		if err != nil {
 			return from, err
 		}
+		if e.Erased { // removed before anybody was shown it
+			from++
+			continue
+		}
 		if c == nil {
 			c = &chunk{bytes: make([]byte, 0, 32<<10)}
 		}
