@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -76,16 +77,45 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-func TestWriteTable(t *testing.T) {
-	var out strings.Builder
-	row := Row{
-		Point: Point{Name: "a point"}, Ours: []float64{100, 300, 200}, Peers: []float64{10, 20, 40}, Ratios: []float64{10, 15, 5},
-		OurP99: []time.Duration{time.Millisecond}, P99s: []time.Duration{time.Second},
+func TestCompare(t *testing.T) {
+	var order strings.Builder
+	contender := func(name string) Contender {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, name) }))
+		t.Cleanup(srv.Close)
+		addr := strings.TrimPrefix(srv.URL, "http://")
+		return Contender{
+			Name:   name,
+			Load:   func(Point) Load { return Load{Addr: addr, Requests: [][]byte{Post(addr, "/", "t", nil)}, Want: 200} },
+			Settle: func(context.Context) error { order.WriteString(name); return nil },
+		}
 	}
-	if err := WriteTable(&out, []Row{row}); err != nil {
+	rows, err := Compare(t.Context(), []Contender{contender("a"), contender("b")}, []Point{{Name: "p", Connections: 2, Size: 10}}, 2, 20*time.Millisecond)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| a point", "200 (100–300)", "20 (10–40)", "10.0 (5.0–15.0)", "| 1ms", "| 1s"} {
+	if order.String() != "abab" || len(rows) != 1 || len(rows[0].Results) != 2 || len(rows[0].Results[1]) != 2 {
+		t.Errorf("the order is %s: %+v", order.String(), rows)
+	}
+	if one := rows[0].Results[0][0]; rows[0].Rates(0)[0] != 10*one.Rate() {
+		t.Errorf("%v requests/s of 10 events are %v", one.Rate(), rows[0].Rates(0))
+	}
+}
+
+func TestWriteTable(t *testing.T) {
+	results := func(p99 time.Duration, rates ...int) (out []Result) {
+		for _, r := range rates {
+			out = append(out, Result{Done: r, Elapsed: time.Second, P99: p99})
+		}
+		return out
+	}
+	row := Row{Point: Point{Name: "a point"}, Results: [][]Result{
+		results(time.Millisecond, 100, 300, 200), results(time.Second, 10, 20, 40),
+	}}
+	var out strings.Builder
+	if err := WriteTable(&out, "events/s", []string{"ours", "theirs"}, []Row{row}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| ours events/s (min–max)", "| a point", "200 (100–300)", "20 (10–40)", "10.00 (5.00–15.00)", "| 1ms", "| 1s"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, out.String())
 		}

@@ -19,76 +19,107 @@ type Target struct {
 type Point struct {
 	Name        string
 	Connections int
-	Size        int // events in a request
+	Size        int // events in a request; 0 is 1
 	Long        bool
 }
 
-// WritePoints are the points of the write comparison.
-func WritePoints() []Point {
-	return []Point{
-		{Name: "single POST, 1 connection", Connections: 1, Size: 1},
-		{Name: "single POST, 8 connections", Connections: 8, Size: 1},
-		{Name: "single POST, 64 connections", Connections: 64, Size: 1},
-		{Name: "arrays of 1,000, 1 connection", Connections: 1, Size: 1000},
-		{Name: "arrays of 1,000, 4 connections", Connections: 4, Size: 1000},
-	}
+// Contender is one of those that a comparison sends the same points to.
+type Contender struct {
+	Name string
+	// Load returns what the contender gets for a point. Duration is set later.
+	Load func(Point) Load
+	// Settle waits until the contender has finished what it does behind its
+	// answers, so that it does not take time from the next one; nil: nothing.
+	Settle func(context.Context) error
 }
 
-// Row is one measured point: events in a second of ours and the peer's, and
-// their ratio, round by round.
+// Row has the results of one point: of each contender, round by round.
 type Row struct {
-	Point        Point
-	Ours, Peers  []float64
-	Ratios       []float64
-	OurP99, P99s []time.Duration
+	Point   Point
+	Results [][]Result
 }
 
-// Compare sends each point to both servers in turn, in rounds, so that a
-// machine that gets slower does so for both.
-func Compare(ctx context.Context, ours, peer Target, points []Point, rounds int, each time.Duration) ([]Row, error) {
+// Compare sends each point to all contenders in turn, in rounds, so that a
+// machine that gets slower does so for all.
+func Compare(ctx context.Context, contenders []Contender, points []Point, rounds int, each time.Duration) ([]Row, error) {
 	var rows []Row
 	for _, p := range points {
-		n := 512
-		if p.Size > 1 {
-			n = 8
+		loads := make([]Load, len(contenders))
+		for i, c := range contenders {
+			loads[i] = c.Load(p)
+			loads[i].Connections, loads[i].Duration = p.Connections, each
 		}
-		bodies := Bodies(n, p.Size, p.Long)
-		row := Row{Point: p}
+		row := Row{Point: p, Results: make([][]Result, len(contenders))}
 		for range rounds {
-			a, err := measure(ctx, ours, p, bodies, each)
-			if err != nil {
-				return nil, fmt.Errorf("%s on vigil: %w", p.Name, err)
+			for i, c := range contenders {
+				r, err := loads[i].Run(ctx)
+				if err != nil {
+					return nil, fmt.Errorf("%s on %s: %w", p.Name, c.Name, err)
+				}
+				if c.Settle != nil {
+					if err := c.Settle(ctx); err != nil {
+						return nil, fmt.Errorf("wait for %s: %w", c.Name, err)
+					}
+				}
+				row.Results[i] = append(row.Results[i], r)
 			}
-			b, err := measure(ctx, peer, p, bodies, each)
-			if err != nil {
-				return nil, fmt.Errorf("%s on postgrest: %w", p.Name, err)
-			}
-			ra, rb := a.Rate()*float64(p.Size), b.Rate()*float64(p.Size)
-			row.Ours, row.Peers, row.Ratios = append(row.Ours, ra), append(row.Peers, rb), append(row.Ratios, ra/rb)
-			row.OurP99, row.P99s = append(row.OurP99, a.P99), append(row.P99s, b.P99)
 		}
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-func measure(ctx context.Context, t Target, p Point, bodies [][]byte, each time.Duration) (Result, error) {
-	requests := make([][]byte, len(bodies))
-	for i, body := range bodies {
-		requests[i] = Post(t.Addr, "/events", t.Token, body)
+// Rates returns what a contender did in a second, round by round.
+func (r Row) Rates(contender int) []float64 {
+	out := make([]float64, len(r.Results[contender]))
+	for i, one := range r.Results[contender] {
+		out[i] = one.Rate() * float64(max(r.Point.Size, 1))
 	}
-	return Load{Addr: t.Addr, Connections: p.Connections, Duration: each, Requests: requests, Want: 201}.Run(ctx)
+	return out
 }
 
-// WriteTable prints the rows as a Markdown table of medians and spreads.
-func WriteTable(w io.Writer, rows []Row) error {
+// Ratios returns the rates of the first contender over those of another one.
+func (r Row) Ratios(contender int) []float64 {
+	out := r.Rates(0)
+	for i, rate := range r.Rates(contender) {
+		out[i] /= rate
+	}
+	return out
+}
+
+func (r Row) p99(contender int) time.Duration {
+	var all []time.Duration
+	for _, one := range r.Results[contender] {
+		all = append(all, one.P99)
+	}
+	return median(all).Round(10 * time.Microsecond)
+}
+
+// WriteTable prints the rows as a Markdown table of medians and spreads, with
+// the ratio of the first contender to each other one. Unit is of the rates.
+func WriteTable(w io.Writer, unit string, contenders []string, rows []Row) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(tw, "| point\t| Vigil events/s (min–max)\t| p99\t| PostgREST events/s (min–max)\t| p99\t| ratio (min–max)\t|")
-	fmt.Fprintln(tw, "|---\t|---\t|---\t|---\t|---\t|---\t|")
+	head, line := "| point\t", "|---\t"
+	for _, name := range contenders {
+		head, line = head+fmt.Sprintf("| %s %s (min–max)\t| p99\t", name, unit), line+"|---\t|---\t"
+	}
+	for _, name := range contenders[1:] {
+		title := "ratio (min–max)"
+		if len(contenders) > 2 {
+			title = "to " + name + " (min–max)"
+		}
+		head, line = head+"| "+title+"\t", line+"|---\t"
+	}
+	fmt.Fprintf(tw, "%s|\n%s|\n", head, line)
 	for _, r := range rows {
-		fmt.Fprintf(tw, "| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t|\n", r.Point.Name,
-			spread(r.Ours, "%.0f"), median(r.OurP99).Round(10*time.Microsecond),
-			spread(r.Peers, "%.0f"), median(r.P99s).Round(10*time.Microsecond), spread(r.Ratios, "%.1f"))
+		fmt.Fprintf(tw, "| %s\t", r.Point.Name)
+		for i := range contenders {
+			fmt.Fprintf(tw, "| %s\t| %s\t", spread(r.Rates(i), "%.0f"), r.p99(i))
+		}
+		for i := range contenders[1:] {
+			fmt.Fprintf(tw, "| %s\t", spread(r.Ratios(i+1), "%.2f"))
+		}
+		fmt.Fprintln(tw, "|")
 	}
 	return tw.Flush()
 }

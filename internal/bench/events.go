@@ -32,7 +32,7 @@ func NewEvents(seed uint64, long bool) *Events {
 
 // Next appends the next event's document to b.
 func (g *Events) Next(b []byte) []byte {
-	g.at = g.at.Add(time.Duration(g.rnd.IntN(2_000)) * time.Millisecond)
+	g.step()
 	action := pick(g, "read", "read", "read", "read", "update", "create", "delete", "execute", "login", "logout")
 	severity := pick(g, "info", "info", "info", "info", "info", "info", "warning", "error")
 	patient, user := g.patients.Uint64(), g.users.Uint64()
@@ -56,6 +56,11 @@ func (g *Events) Next(b []byte) []byte {
 	return append(b, '}')
 }
 
+// step goes on by a second on average.
+func (g *Events) step() {
+	g.at = g.at.Add(time.Duration(g.rnd.IntN(2_000)) * time.Millisecond)
+}
+
 // random returns n random bytes in hexadecimal.
 func (g *Events) random(n int) string {
 	b := make([]byte, n)
@@ -73,20 +78,11 @@ func Bodies(n, size int, long bool) [][]byte {
 	g := NewEvents(42, long)
 	out := make([][]byte, n)
 	for i := range out {
-		var b []byte
 		if size > 1 {
-			b = append(b, '[')
+			out[i] = array(nil, size, g.Next)
+			continue
 		}
-		for k := range size {
-			if k > 0 {
-				b = append(b, ',')
-			}
-			b = append(g.Next(append(b, `{"event": `...)), '}')
-		}
-		if size > 1 {
-			b = append(b, ']')
-		}
-		out[i] = b
+		out[i] = append(g.Next([]byte(`{"event": `)), '}')
 	}
 	return out
 }

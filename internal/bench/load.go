@@ -114,11 +114,16 @@ func answer(br *bufio.Reader) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return status, skipMessage(br)
+}
+
+// skipMessage reads the headers and the body of a message.
+func skipMessage(br *bufio.Reader) error {
 	length, chunked := int64(0), false
 	for {
-		line, err = br.ReadSlice('\n')
+		line, err := br.ReadSlice('\n')
 		if err != nil {
-			return 0, err
+			return err
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
@@ -128,17 +133,17 @@ func answer(br *bufio.Reader) (int, error) {
 		switch {
 		case bytes.EqualFold(name, []byte("content-length")):
 			if length, err = strconv.ParseInt(string(bytes.TrimSpace(value)), 10, 64); err != nil {
-				return 0, err
+				return err
 			}
 		case bytes.EqualFold(name, []byte("transfer-encoding")):
 			chunked = true
 		}
 	}
-	if !chunked {
-		_, err := io.CopyN(io.Discard, br, length)
-		return status, err
+	if chunked {
+		return skipChunks(br)
 	}
-	return status, skipChunks(br)
+	_, err := io.CopyN(io.Discard, br, length)
+	return err
 }
 
 // skipChunks reads a chunked body to its end.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,6 +27,8 @@ type Vigil struct {
 	Store  string // address of a database; empty is Dir
 	Addr   string
 	Admin  string
+	Args   []string // the command and its flags; empty is serve
+	Env    []string // beyond what every server gets
 	cmd    *exec.Cmd
 }
 
@@ -57,8 +60,13 @@ func (v *Vigil) Start(ctx context.Context) (time.Duration, error) {
 	if v.Store != "" {
 		store = []string{"VIGIL_STORE=" + v.Store, "VIGIL_POSTGRES_MIGRATE=true", "VIGIL_STATE_DIR=" + v.Dir}
 	}
-	v.cmd = exec.CommandContext(ctx, v.Binary, "serve", "--listen", v.Addr, "--admin", v.Admin)
+	args := v.Args
+	if args == nil {
+		args = []string{"serve", "--listen", v.Addr}
+	}
+	v.cmd = exec.CommandContext(ctx, v.Binary, append(slices.Clip(args), "--admin", v.Admin)...)
 	v.cmd.Env = append(append(os.Environ(), "PGRST_JWT_SECRET="+Secret, "PGRST_DB_ANON_ROLE=web_anon", "VIGIL_LOG_LEVEL=error"), store...)
+	v.cmd.Env = append(v.cmd.Env, v.Env...)
 	v.cmd.Dir = filepath.Dir(v.Dir)
 	var out strings.Builder
 	v.cmd.Stderr = &out
