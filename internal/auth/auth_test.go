@@ -379,3 +379,42 @@ func TestCacheKeepsNothingPastItsTime(t *testing.T) {
 		t.Errorf("%d tokens remembered, want 2", n)
 	}
 }
+
+// TestVerifyToken says of tokens of another server whether they are genuine,
+// whatever their bearer may do here.
+func TestVerifyToken(t *testing.T) {
+	const secret = "a-secret-for-tests-only-0123456789"
+	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	a, err := New(Config{Secrets: []string{secret}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mint := func(secret string, expires time.Time) string {
+		s, err := Mint(secret, "a role that nobody knows here", expires, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	good := mint(secret, now.Add(time.Hour))
+	for range 2 { // the second time from memory
+		if err := a.VerifyToken(t.Context(), good); err != nil {
+			t.Error(err)
+		}
+	}
+	for name, s := range map[string]string{
+		"other secret": mint("another-secret-for-tests-only-0123456", now.Add(time.Hour)),
+		"expired":      mint(secret, now.Add(-time.Hour)),
+		"cut":          good[:len(good)-3],
+		"none":         "",
+		"nonsense":     "a.b.c",
+	} {
+		if a.VerifyToken(t.Context(), s) == nil {
+			t.Errorf("%s is genuine", name)
+		}
+	}
+	now = now.Add(2 * time.Hour)
+	if a.VerifyToken(t.Context(), good) == nil {
+		t.Error("what was good is good for ever")
+	}
+}
