@@ -9,7 +9,7 @@ import (
 // MappingVersion is the number of the table that [Properties] returns. Every
 // change that could give any document other facts raises it by one, so that
 // indexes made before are not used until they are made again.
-const MappingVersion = 2
+const MappingVersion = 3
 
 // MappingNumber is the number of the mapping of this version with the given zone
 // for times that name none: the version in the upper 16 bits, and 16 bits that

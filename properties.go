@@ -122,7 +122,7 @@ var properties = []Property{
 			Keycloak:  {{Path: "userId"}, {Path: "authDetails.userId"}},
 			Aidbox:    {{Path: "w_uid"}},
 			FHIRR4:    {said4("agent"), {Path: "agent[].who.reference", As: AsReference}, {Path: "agent[].who.identifier.value"}, {Path: "agent[].who.id"}, {Path: "agent[].altId"}, otherID},
-			FHIRR5:    {said5("agent"), {Path: "agent[].who.reference", As: AsReference}, {Path: "agent[].who.identifier.value"}, agentAltID, otherID},
+			FHIRR5:    {said5("agent"), {Path: "agent[].who.reference", As: AsReference}, {Path: "agent[].who.identifier.value"}, {Path: "agent[].who.id"}, agentAltID, otherID},
 			FHIRR3:    {{Path: "agent[].reference.reference", As: AsReference}, {Path: "agent[].userId.value"}, {Path: "agent[].reference.identifier.value"}, {Path: "agent[].altId"}},
 			Exchanges: {{Path: "user.fhirUser", As: AsReference}, {Path: "user.sub"}},
 			CLEF:      {{Path: "UserId"}},

@@ -30,12 +30,15 @@ func (s *serving) fhir(gate *server.Gate, baseURL func(*http.Request) string) ht
 func fhirConfig(cfg *config.Config, s store.Store) fhirapi.Config {
 	return fhirapi.Config{
 		Store: s, Convert: convert.New(convert.Config{Zone: cfg.Zone, BaseURL: cfg.BaseURL, Exchange: exchangeEvents()}).AuditEvent,
-		Mapping: format.New(cfg.Zone), DateIndex: cfg.IsPostgres(),
+		Mapping: format.New(cfg.Zone), DateIndex: cfg.IsPostgres(), MaxLooks: maxLooks,
 		Profiles: policies[cfg.FHIR.Profiles], StrictSearch: cfg.FHIR.StrictSearch, DateMandatory: cfg.FHIR.DateMandatory,
 		Count: cfg.FHIR.Count, MaxCount: cfg.FHIR.MaxCount, QueryTime: cfg.Limits.QueryTime,
 		CORSOrigins: cfg.CORSOrigins, Version: version(), Zone: cfg.Zone,
 	}
 }
+
+// maxLooks bounds what one FHIR search may convert: some seconds of a processor.
+const maxLooks = 200_000
 
 // exchangeEvents returns what makes AuditEvents of an exchange.
 func exchangeEvents() func(*vigil.Exchange) ([]*fhir.Node, error) {

@@ -40,6 +40,8 @@ type Config struct {
 	Mapping vigil.Mapping // the store's, for searches by date; may be nil
 	// DateIndex says that the store finds events by date without looking at each.
 	DateIndex bool
+	// MaxLooks is how many events may be converted for one search; 0 is any number.
+	MaxLooks int64
 	Bodies    *web.Bodies // nil reads bodies within Limits
 	Limits    web.Limits  // zero fields are those of [web.DefaultLimits]
 	// BaseURL returns the URL that the server has for the client, without /fhir;

@@ -117,7 +117,7 @@ func (a *API) bounded(ctx context.Context) (context.Context, context.CancelFunc)
 
 // source returns what c may search.
 func (a *API) source(c *call) (search.Source, error) {
-	src := search.Source{Store: a.Store, Convert: a.show, Mapping: a.Mapping, DateIndex: a.DateIndex, Tables: []string{}}
+	src := search.Source{Store: a.Store, Convert: a.show, Mapping: a.Mapping, DateIndex: a.DateIndex, MaxLooks: a.MaxLooks, Tables: []string{}}
 	for _, t := range search.Tables(a.Store) {
 		if a.Allow(c.principal, t, auth.Select) == nil {
 			src.Tables = append(src.Tables, t)
