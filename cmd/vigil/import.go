@@ -25,6 +25,8 @@ type importCmd struct {
 	Table   string   `default:"events" help:"Table to import into." placeholder:"NAME"`
 	Format  string   `default:"auto" enum:"auto,ndjson,json,csv,sql" help:"Form of the files: ndjson, json, csv or sql (a pg_dump of logserver); auto looks."`
 	Refused string   `help:"File for the records that are not taken, with the reason of each; FILE.refused is the default." placeholder:"FILE"`
+	Follow  bool     `help:"Go on as the file is written, past its rotation, until interrupted: for log files and for pipes."`
+	Cursor  string   `help:"File that remembers how far --follow has come; FILE.follow is the default." placeholder:"FILE"`
 	Files   []string `arg:"" name:"file" help:"Files to import; - is standard input; postgres://… is the table api.TABLE of another database."`
 }
 
@@ -38,7 +40,12 @@ under a new one that an import gave it: an id that is taken, or below the last o
 becomes _source_id. Records without ids, and all of them where the token may not
 read, are known by where they stand in the file, for seven days; lines may be
 appended to it, but not changed or taken out. Two such files that begin with the
-same records are taken for one that has grown.`
+same records are taken for one that has grown.
+
+With --follow, lines of a log are imported as they are written, each once, whatever
+becomes of the program: the position is kept in FILE.follow. A file that is renamed
+(.1, .old, a date) or copied and truncated is read to its end before the next. For
+example: vigil import --follow --table logs /var/log/aidbox/devbox`
 }
 
 // Run imports the files one after the other.
@@ -51,6 +58,9 @@ func (c *importCmd) Run(ctx context.Context, std *stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, target.close()) }()
+	if c.Follow {
+		return c.follow(ctx, std, target)
+	}
 	refused := int64(0)
 	for _, name := range c.Files {
 		n, err := c.file(ctx, std, target, name)
@@ -216,6 +226,7 @@ func openInput(std *stdio, name string) (in input, size int64, beside string, er
 // refusals is the file with what was not taken; it is made when there is something.
 type refusals struct {
 	path string
+	grow bool // what is in the file stays there
 	f    *os.File
 	w    *bufio.Writer
 }
@@ -231,7 +242,11 @@ type refusal struct {
 
 func (r *refusals) add(b *transfer.BadRecord) (err error) {
 	if r.f == nil {
-		if r.f, err = os.OpenFile(r.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+		mode := os.O_TRUNC
+		if r.grow {
+			mode = os.O_APPEND
+		}
+		if r.f, err = os.OpenFile(r.path, os.O_CREATE|mode|os.O_WRONLY, 0o600); err != nil {
 			return fmt.Errorf("note what is refused: %w", err)
 		}
 		r.w = bufio.NewWriter(r.f)
@@ -247,6 +262,9 @@ func (r *refusals) add(b *transfer.BadRecord) (err error) {
 	}
 	return nil
 }
+
+// sync puts what was added on stable storage.
+func (r *refusals) sync() error { return errors.Join(r.w.Flush(), r.f.Sync()) }
 
 func (r *refusals) close() error {
 	if r.f == nil {
