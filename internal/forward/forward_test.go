@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,10 +88,10 @@ func stored(t *testing.T, st store.Store) map[string]int {
 // TestLostAnswers has a way to the repository on which requests and answers get
 // lost: each event is there once in the end.
 func TestLostAnswers(t *testing.T) {
-	calls := 0
+	var calls atomic.Int64
 	st, server := repository(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch calls++; calls % 4 {
+			switch calls.Add(1) % 4 {
 			case 1: // the request is lost
 				panic(http.ErrAbortHandler)
 			case 2: // the answer is lost
