@@ -230,6 +230,7 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.gateways.withLogs(ctx, h)
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBehind()
 	recorded, published := make(chan error, 1), make(chan error, 1)

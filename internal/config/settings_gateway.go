@@ -32,6 +32,7 @@ type Gateway struct {
 	Policies         []GatewayPolicy `yaml:"policies,omitempty"`
 	PseudonymKey     string          `yaml:"pseudonym-key,omitempty"` // file
 	IgnoreBodyHeader bool            `yaml:"ignore-body-header,omitempty"`
+	Logs             bool            `yaml:"logs,omitempty"`     // Aidbox's /_logs and /$loggy are on this listener, too
 	MaxBody          Size            `yaml:"max-body,omitempty"` // bytes copied of each body
 	MaxKept          Size            `yaml:"max-kept,omitempty"` // bytes of a body that become part of an exchange
 
