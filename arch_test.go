@@ -51,7 +51,7 @@ var architecture = map[string]string{
 	"internal/logapi":                  ". internal/query internal/store internal/ledger",
 	"internal/ingest":                  ". internal/jsonb internal/store internal/web internal/auth",
 	"internal/fhirapi":                 ". internal/jsonb internal/query internal/ledger internal/store internal/web internal/auth internal/format/fhir internal/fhirapi/search",
-	"internal/firely":                  ". internal/format/template",
+	"internal/firely":                  ". internal/format/template internal/jsonb",
 	"internal/hdr":                     "",
 	"internal/format/clef":             "internal/format/template",
 	"internal/transfer":                ". internal/query internal/jsonb internal/store",

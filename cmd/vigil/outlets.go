@@ -109,7 +109,7 @@ func (o *outlets) add(s config.Sink) error {
 
 // addLine opens a sink whose lines are made by line.
 func (o *outlets) addLine(s config.Sink, line sink.Line) error {
-	x := &outlet{name: s.Name, tables: s.Tables, linger: s.BatchTime, batch: s.BatchLines, fromNow: s.From == "now" || s.From == "" && s.Type == "stdout"}
+	x := &outlet{name: s.Name, tables: s.Tables, linger: s.BatchTime, batch: s.BatchLines, fromNow: s.From == "now" || s.From == "" && (s.Type == "stdout" || s.Type == "stderr")}
 	o.list = append(o.list, x)
 	for _, t := range s.Tables {
 		if !slices.Contains(o.tables(), t) {
@@ -125,6 +125,8 @@ func (o *outlets) addLine(s config.Sink, line sink.Line) error {
 	switch s.Type {
 	case "stdout":
 		x.writer = sink.NewStream(o.std.Out, line)
+	case "stderr": // only as the settings of Firely Server's say it
+		x.writer = sink.NewStream(o.std.Err, line)
 	case "file":
 		err = o.file(x, s, line)
 	default:

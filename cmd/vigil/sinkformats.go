@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,21 +64,7 @@ func (o *outlets) liner() *firely.Liner {
 }
 
 // clefLines is the line format of compact events of Serilog's.
-func clefLines(l *firely.Liner) sink.Line {
-	return func(dst []byte, e *vigil.Event) []byte {
-		var x vigil.Exchange
-		if e.Format != vigil.FormatExchange || json.Unmarshal(e.Doc, &x) != nil {
-			return dst
-		}
-		l.Events(&x, func(te *template.Event) {
-			dst = clef.Append(dst, te)
-			if len(dst) > 0 && dst[len(dst)-1] != '\n' {
-				dst = append(dst, '\n')
-			}
-		})
-		return dst
-	}
-}
+func clefLines(l *firely.Liner) sink.Line { return l.Format(clef.Append) }
 
 // line makes the line format of a sink with its transforms and level.
 func (o *outlets) line(s config.Sink) (sink.Line, error) {

@@ -9,8 +9,10 @@ import (
 	"vigil"
 	"vigil/internal/config"
 	"vigil/internal/firely"
+	"vigil/internal/format/clef"
 	"vigil/internal/format/fhir/balp"
 	"vigil/internal/format/oracle"
+	"vigil/internal/format/template"
 	"vigil/internal/hdr"
 	"vigil/internal/sink"
 )
@@ -48,10 +50,12 @@ func (o *outlets) addFirely(name string, k firely.Sink, l *firely.Liner) error {
 	case firely.KindFile:
 		return o.addFirelyFile(s, k.File, l)
 	case firely.KindConsole:
-		s.Type = "stdout"
+		if s.Type = "stdout"; k.Console.Stderr {
+			s.Type = "stderr"
+		}
 		return o.addLine(s, l.Lines(k.Console.Template))
 	case firely.KindSeq:
-		s.Type, s.URL, s.APIKey, s.BatchLines, s.BatchTime, s.EventLimit = "seq", k.Seq.ServerURL, k.Seq.APIKey, k.Seq.BatchLimit, k.Seq.Period, config.Size(k.Seq.BodyLimit)
+		s.Type, s.URL, s.APIKey, s.BatchLines, s.BatchTime, s.EventLimit = "seq", seqURL(k.Seq.ServerURL), k.Seq.APIKey, k.Seq.BatchLimit, k.Seq.Period, config.Size(k.Seq.BodyLimit)
 		return o.addLine(s, clefLines(l))
 	case firely.KindElasticsearch:
 		e := k.Elasticsearch
@@ -64,7 +68,7 @@ func (o *outlets) addFirely(name string, k firely.Sink, l *firely.Liner) error {
 		if len(e.Nodes) > 1 {
 			o.log.Warn("of several Elasticsearch nodes the first is used: name a load balancer, or one that is always there", "at", k.At)
 		}
-		return o.addLine(s, clefLines(l))
+		return o.addLine(s, l.Format(func(dst []byte, te *template.Event) []byte { return clef.AppendDocument(dst, te, e.Inline) }))
 	}
 	return fmt.Errorf("there is no sink %s", k.Kind)
 }
@@ -82,6 +86,10 @@ func (o *outlets) addFirelyFile(s config.Sink, f *firely.File, l *firely.Liner) 
 	s.Shared, s.Buffered, s.FlushToDiskInterval = f.Shared, f.Buffered, f.FlushInterval
 	return o.addLine(s, l.Lines(f.Template))
 }
+
+// seqURL is where a server takes events: Serilog's sink is given the address of the
+// server alone. Every version of Seq has this path.
+func seqURL(server string) string { return strings.TrimRight(server, "/") + "/api/events/raw" }
 
 // javaIndex turns .NET's composite format of an index's name, such as
 // logstash-{0:yyyy.MM.dd}, into Java's pattern. The letters of dates that both

@@ -1,12 +1,14 @@
 package firely
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"vigil"
+	"vigil/internal/format/template"
 )
 
 func files(kv ...string) fstest.MapFS {
@@ -222,6 +224,64 @@ func TestSeqAndElasticsearch(t *testing.T) {
 	}
 	if len(s.Warnings) != 1 || strings.Contains(strings.Join(s.Warnings, ""), "secret-key") {
 		t.Errorf("warnings: %q", s.Warnings)
+	}
+}
+
+// TestExpand: variables of the environment in what sinks are given, as Serilog's
+// configuration replaces them.
+func TestExpand(t *testing.T) {
+	s := load(t, files("audit.logsettings.json", `{"AuditLog": {"WriteTo": [
+		{"Name": "Async", "Args": {"configure": [{"Name": "File", "Args": {"path": "%audit_dir%/100%/%AUDIT_DIR%/%nowhere%/a%.log"}}]}},
+		{"Name": "File", "Args": {"path": "%temp%/audit.log"}},
+		{"Name": "Seq", "Args": {"serverUrl": "http://localhost:5341", "apiKey": "%SEQ_KEY%"}}]}}`),
+		"AUDIT_DIR=/var/audit", "SEQ_KEY=k%AUDIT_DIR%", "Temp=/scratch")
+	if got := s.Sinks[0].File.Path; got != "/var/audit/100%//var/audit/%nowhere%/a%.log" {
+		t.Error(got)
+	}
+	if got := s.Sinks[1].File.Path; got != "/scratch/audit.log" {
+		t.Error(got)
+	}
+	if got := s.Sinks[2].Seq.APIKey; got != "k%AUDIT_DIR%" {
+		t.Error(got)
+	}
+	if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "audit.logsettings.json:2:") || !strings.Contains(s.Warnings[0], "no variable nowhere") {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+	s = load(t, files("audit.logsettings.json", `{"AuditLog": {"WriteTo": [{"Name": "File", "Args": {"path": "%TMP%/a.log"}}]}}`))
+	if got := s.Sinks[0].File.Path; got != strings.TrimSuffix(os.TempDir(), "/")+"/a.log" {
+		t.Error(got)
+	}
+}
+
+// TestLevels: audit lines are of the level Information.
+func TestLevels(t *testing.T) {
+	s := load(t, files("audit.logsettings.json", `{"AuditLog": {"MinimumLevel": {"Default": "Error", "Override": {"Microsoft": "Fatal", "Vonk": "Warning", "Vonk.Plugin": "Information", "Vonk.Plu": "Fatal"}}, "WriteTo": [
+		{"Name": "Console", "Args": {"restrictedToMinimumLevel": "Warning"}},
+		{"Name": "Console", "Args": {"standardErrorFromLevel": "Verbose"}},
+		{"Name": "Console", "Args": {"standardErrorFromLevel": "Error", "restrictedToMinimumLevel": "Debug"}}]}}`))
+	if len(s.Sinks) != 2 || !s.Sinks[0].Console.Stderr || s.Sinks[1].Console.Stderr || s.Sinks[1].Level != template.Debug {
+		t.Errorf("%+v", s.Sinks)
+	}
+	if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "nothing is written there") {
+		t.Errorf("warnings %q", s.Warnings)
+	}
+}
+
+// TestCorrelation: the header that the enricher names, else what is known, else an
+// id that no other request has.
+func TestCorrelation(t *testing.T) {
+	s := load(t, files("audit.logsettings.json", `{"AuditLog": {"Enrich": [{"Name": "WithCorrelationIdHeader", "Args": {"headerKey": "x-ward"}}], "WriteTo": [{"Name": "Console", "Args": {"outputTemplate": "{CorrelationId}{NewLine}"}}]}}`))
+	l := s.Liner(time.UTC)
+	for want, x := range map[string]*vigil.Exchange{
+		"w": {ID: "i", Correlation: "c", Headers: map[string]string{"X-Ward": "w", "X-Other": "o"}},
+		"c": {ID: "i", Correlation: "c", Headers: map[string]string{"X-Other": "o"}},
+		"i": {ID: "i"},
+	} {
+		l.Events(x, func(e *template.Event) {
+			if got := string(s.Sinks[0].Console.Template.Append(nil, e)); got != want+"\n" {
+				t.Errorf("%s, want %s", got, want)
+			}
+		})
 	}
 }
 

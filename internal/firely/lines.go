@@ -1,11 +1,11 @@
 package firely
 
 import (
-	"encoding/json"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"vigil"
@@ -17,11 +17,25 @@ type Liner struct {
 	settings *Settings
 	machine  string
 	zone     *time.Location
+	message  *template.Template
+	pool     sync.Pool // of *scratch
 }
+
+// scratch is what a Liner uses again for the next exchange.
+type scratch struct {
+	event    template.Event
+	exchange vigil.Exchange
+	reader   exchangeReader
+}
+
+// message is the message template of every line: what Seq and Elasticsearch show
+// of an event, and tell kinds of events by.
+const message = "[Audit] {RequestResponse} {Action} {Path} [StatusCode: {StatusCode}]"
 
 // Liner returns what makes the lines that s asks for, with times in zone.
 func (s *Settings) Liner(zone *time.Location) *Liner {
-	l := &Liner{settings: s, zone: zone}
+	l := &Liner{settings: s, zone: zone, message: template.ParseMessage(message)}
+	l.pool.New = func() any { return &scratch{} }
 	if s.MachineName {
 		l.machine, _ = os.Hostname() // without a name the property is empty
 	}
@@ -33,10 +47,16 @@ func (s *Settings) Liner(zone *time.Location) *Liner {
 // the entries of a batch or transaction. The event is reused for the next line.
 // Excluded exchanges and those outside the scope have none.
 func (l *Liner) Events(x *vigil.Exchange, yield func(*template.Event)) {
+	s := l.pool.Get().(*scratch)
+	defer l.pool.Put(s)
+	l.events(&s.event, x, yield)
+}
+
+func (l *Liner) events(e *template.Event, x *vigil.Exchange, yield func(*template.Event)) {
 	if !l.settings.File.covers(x) || l.settings.Excludes(x) {
 		return
 	}
-	e := &template.Event{Level: template.Information, Properties: make([]template.Property, 0, len(lineProperties)+len(l.settings.Properties))}
+	e.Level, e.Message = template.Information, l.message
 	whole := account{Exchange: x, whole: x}
 	l.line(e, &whole, request, yield)
 	for i := range x.Entries {
@@ -93,9 +113,23 @@ func (l *Liner) line(e *template.Event, a *account, what string, yield func(*tem
 		text("SearchResultSummary", summary(a.Exchange))
 	}
 	p = append(p, template.Property{Name: "StatusCode", Value: template.Int(status)})
-	text("CorrelationId", w.Correlation)
+	text("CorrelationId", l.correlation(w))
 	e.Properties = p
 	yield(e)
+}
+
+// correlation returns the correlation id: the header's that the settings name, what
+// the gateway took for one, or the exchange's own id, which is a UUID as the one
+// that the enricher makes where the header is absent.
+func (l *Liner) correlation(x *vigil.Exchange) string {
+	if name := l.settings.CorrelationHeader; name != "" {
+		for header, value := range x.Headers {
+			if strings.EqualFold(header, name) && value != "" {
+				return value
+			}
+		}
+	}
+	return first(x.Correlation, x.ID)
 }
 
 // parameters returns the parameters of the request, those of a search by POST
@@ -136,25 +170,28 @@ func summary(x *vigil.Exchange) string {
 	return b.String()
 }
 
-// action names an interaction as Firely Server does: its level, and what is done.
+// actions are Firely Server's names of FHIR's interactions: the level, and what is
+// done. Operations have theirs by what they are called on.
+var actions = map[string]string{
+	"read": "instance_read", "vread": "instance_vread", "update": "instance_update", "patch": "instance_patch", "delete": "instance_delete",
+	"history-instance": "instance_history", "create": "type_create", "search-type": "type_search", "history-type": "type_history",
+	"search-system": "system_search", "history-system": "system_history", "batch": "system_batch", "transaction": "system_transaction",
+	"capabilities": "system_capabilities",
+}
+
+// action names what was asked for as Firely Server does; empty where it is none of
+// FHIR's interactions.
 func action(x *vigil.Exchange) string {
-	switch x.Interaction {
-	case "read", "vread", "update", "patch", "delete", "history-instance":
-		return "instance_" + strings.TrimSuffix(x.Interaction, "-instance")
-	case "create", "search-type", "history-type":
-		return "type_" + strings.TrimSuffix(x.Interaction, "-type")
-	case "search-system", "history-system", "batch", "transaction", "capabilities":
-		return "system_" + strings.TrimSuffix(x.Interaction, "-system")
-	case "operation":
-		switch {
-		case x.Key != "":
-			return "instance_custom"
-		case x.Type != "":
-			return "type_custom"
-		}
-		return "system_custom"
+	if x.Interaction != "operation" {
+		return actions[x.Interaction]
 	}
-	return x.Interaction
+	switch {
+	case x.Key != "":
+		return "instance_custom"
+	case x.Type != "":
+		return "type_custom"
+	}
+	return "system_custom"
 }
 
 // below returns the path of a request below the base of the FHIR server.
@@ -192,26 +229,30 @@ func first(s ...string) string {
 // Lines returns the line format that a template gives: the lines of each
 // exchange, nothing for other events.
 func (l *Liner) Lines(t *template.Template) func(dst []byte, e *vigil.Event) []byte {
-	return func(dst []byte, e *vigil.Event) []byte {
-		x, ok := exchange(e)
-		if !ok {
-			return dst
+	return l.Format(func(dst []byte, te *template.Event) []byte {
+		if !t.HasMessage() { // so that {Properties} leaves out only what t itself prints
+			te.Message = nil
 		}
-		l.Events(x, func(te *template.Event) {
-			dst = t.Append(dst, te)
-			if len(dst) > 0 && dst[len(dst)-1] != '\n' {
-				dst = append(dst, '\n') // a template without {NewLine} would run events together
-			}
-		})
+		dst = t.Append(dst, te)
+		if len(dst) > 0 && dst[len(dst)-1] != '\n' {
+			dst = append(dst, '\n') // a template without {NewLine} would run events together
+		}
 		return dst
-	}
+	})
 }
 
-// exchange reads the exchange that an event holds.
-func exchange(e *vigil.Event) (*vigil.Exchange, bool) {
-	if e.Format != vigil.FormatExchange {
-		return nil, false
+// Format returns the line format in which print appends each line, which ends
+// with a line feed, and keeps nothing of its argument.
+func (l *Liner) Format(print func(dst []byte, e *template.Event) []byte) func(dst []byte, e *vigil.Event) []byte {
+	return func(dst []byte, e *vigil.Event) []byte {
+		if e.Format != vigil.FormatExchange {
+			return dst
+		}
+		s := l.pool.Get().(*scratch)
+		defer l.pool.Put(s)
+		if s.reader.exchange(&s.exchange, e.Doc) {
+			l.events(&s.event, &s.exchange, func(te *template.Event) { dst = print(dst, te) })
+		}
+		return dst
 	}
-	x := new(vigil.Exchange)
-	return x, json.Unmarshal(e.Doc, x) == nil
 }

@@ -2,6 +2,7 @@ package firely
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,7 +11,11 @@ import (
 
 // reader reads typed values and gathers what is wrong with them, so that an
 // operator sees everything at once.
-type reader struct{ errs []error }
+type reader struct {
+	errs     []error
+	environ  []string
+	warnings []string
+}
 
 func (r *reader) failf(n *node, format string, args ...any) {
 	at := "the settings"
@@ -112,4 +117,65 @@ func (r *reader) known(n *node, what string, names ...string) {
 			r.failf(p, "%s has no %q: it may have %s", what, p.name, strings.Join(names, ", "))
 		}
 	}
+}
+
+// expand puts the values of variables of the environment into the values of n, as
+// Serilog does with what its sinks are given: %NAME% is the variable's value. The
+// directory for temporary files is there on every system, as %TEMP% and %TMP%. What
+// is no variable stays as it is.
+func (r *reader) expand(n *node) {
+	for _, p := range n.parts {
+		if len(p.parts) > 0 || !strings.Contains(p.value, "%") {
+			continue
+		}
+		var b strings.Builder
+		rest := p.value
+		for {
+			before, after, ok := strings.Cut(rest, "%")
+			name, follows, closed := strings.Cut(after, "%")
+			if b.WriteString(before); !ok || !closed {
+				b.WriteString(rest[len(before):])
+				break
+			}
+			if value, found := r.variable(name); found {
+				b.WriteString(value)
+				rest = follows
+				continue
+			}
+			if isVariable(name) {
+				r.warnings = append(r.warnings, fmt.Sprintf("%s: there is no variable %s in the environment, so %%%s%% stays as it is", p.at, name, name))
+			}
+			b.WriteString("%" + name)
+			rest = "%" + follows
+		}
+		p.value = b.String()
+	}
+}
+
+// variable returns a variable of the environment. Names are compared without case,
+// as on the systems that write them so; one that is the same counts first.
+func (r *reader) variable(name string) (value string, ok bool) {
+	for _, v := range r.environ {
+		switch n, val, _ := strings.Cut(v, "="); {
+		case name == "":
+		case n == name:
+			return val, true
+		case strings.EqualFold(n, name):
+			value, ok = val, true
+		}
+	}
+	if !ok && (strings.EqualFold(name, "TEMP") || strings.EqualFold(name, "TMP")) {
+		return strings.TrimSuffix(os.TempDir(), "/"), true
+	}
+	return value, ok
+}
+
+// isVariable reports whether text looks like the name of a variable.
+func isVariable(text string) bool {
+	for i, c := range text {
+		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return text != ""
 }

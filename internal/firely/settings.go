@@ -3,6 +3,7 @@ package firely
 import (
 	"errors"
 	"io/fs"
+	"strings"
 	"time"
 
 	"vigil/internal/format/template"
@@ -114,6 +115,7 @@ type Seq struct {
 type Elasticsearch struct {
 	Nodes       []string
 	IndexFormat string
+	Inline      bool // properties are members of the document instead of its fields
 	BatchLimit  int
 	Period      time.Duration
 	User        string
@@ -139,10 +141,11 @@ func Load(dir fs.FS, environ []string) (*Settings, error) {
 		Files:      append(logFound, appFound...),
 		Configured: log.part("AuditLog") != nil || app.part("Audit") != nil || app.part("PipelineOptions") != nil,
 	}
-	r := &reader{}
+	r := &reader{environ: environ}
 	s.pipeline(r, app)
 	s.excluded(r, app.path("Audit", "ExcludedRequests"))
 	s.auditLog(r, log.part("AuditLog"))
+	s.Warnings = append(s.Warnings, r.warnings...)
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
@@ -169,26 +172,45 @@ func (s *Settings) auditLog(r *reader, n *node) {
 	}
 }
 
-// minimum reads MinimumLevel, which is a level or an object with Default. Audit
-// lines are of the level Information, so a higher one would write nothing.
+// minimum reads MinimumLevel, which is a level, or an object with Default and with
+// Override for names that messages come from, of which the longest counts.
 func (s *Settings) minimum(r *reader, n *node) template.Level {
-	if d := n.part("Default"); d != nil {
-		n = d
+	if n == nil {
+		return template.Verbose
 	}
-	return s.level(r, n, template.Verbose)
+	r.known(n, "MinimumLevel", "Default", "Override", "ControlledBy")
+	at, longest := n, 0
+	if len(n.parts) > 0 {
+		at = n.part("Default")
+	}
+	if override := n.part("Override"); override != nil {
+		for _, p := range override.parts {
+			if source := auditSource + "."; len(p.name) > longest && len(p.name) < len(source) &&
+				strings.EqualFold(source[:len(p.name)], p.name) && source[len(p.name)] == '.' {
+				at, longest = p, len(p.name)
+			}
+		}
+	}
+	level := s.level(r, at, template.Verbose)
+	if level > template.Information {
+		r.failf(at, "level %s would write no audit line: they are of the level Information. To have none, say Audit:EnableAuditFileLogging false in the appsettings", level)
+	}
+	return level
 }
 
+// auditSource is where Firely Server's audit lines come from.
+const auditSource = "Vonk.Plugin.Audit"
+
+// level reads the name of a level.
 func (s *Settings) level(r *reader, n *node, otherwise template.Level) template.Level {
 	name := r.text(n, "")
 	if name == "" {
 		return otherwise
 	}
 	l, ok := template.ParseLevel(name)
-	switch {
-	case !ok:
+	if !ok {
 		r.failf(n, "there is no level %q: want Verbose, Debug, Information, Warning, Error or Fatal", name)
-	case l > template.Information:
-		r.failf(n, "level %s would write no audit line: they are of the level Information", l)
+		return otherwise
 	}
 	return l
 }

@@ -27,6 +27,7 @@ func (s *Settings) sink(r *reader, n *node, level template.Level, async *Async) 
 	if args == nil {
 		args = &node{at: n.at}
 	}
+	r.expand(args)
 	k := Sink{At: n.at, Async: async, Level: s.level(r, args.part("restrictedToMinimumLevel"), level)}
 	switch {
 	case strings.EqualFold(name, "Async"):
@@ -37,7 +38,10 @@ func (s *Settings) sink(r *reader, n *node, level template.Level, async *Async) 
 	case strings.EqualFold(name, "Console"):
 		r.known(args, "the sink Console", "outputTemplate", "theme", "standardErrorFromLevel", "restrictedToMinimumLevel", "formatter")
 		k.Kind = KindConsole
-		k.Console = &Console{Template: s.template(r, args.part("outputTemplate")), Stderr: !empty(args.part("standardErrorFromLevel"))}
+		k.Console = &Console{
+			Template: s.template(r, args.part("outputTemplate")),
+			Stderr:   s.level(r, args.part("standardErrorFromLevel"), template.Fatal) <= template.Information,
+		}
 	case strings.EqualFold(name, "Seq"):
 		k.Kind, k.Seq = KindSeq, s.seq(r, n, args)
 	case strings.EqualFold(name, "Elasticsearch"):
@@ -47,6 +51,10 @@ func (s *Settings) sink(r *reader, n *node, level template.Level, async *Async) 
 		return
 	default:
 		r.failf(n, "there is no sink %q here: want File, Async, Console, Seq or Elasticsearch", name)
+		return
+	}
+	if k.Level > template.Information {
+		s.Warnings = append(s.Warnings, n.at+": the sink "+name+" is for the level "+k.Level.String()+" on, and audit lines are of the level Information: nothing is written there")
 		return
 	}
 	s.Sinks = append(s.Sinks, k)
@@ -189,11 +197,12 @@ func (s *Settings) seq(r *reader, n, args *node) *Seq {
 func (s *Settings) elasticsearch(r *reader, n, args *node) *Elasticsearch {
 	r.known(args, "the sink Elasticsearch", "nodeUris", "nodes", "indexFormat", "batchPostingLimit", "period", "restrictedToMinimumLevel",
 		"autoRegisterTemplate", "autoRegisterTemplateVersion", "templateName", "typeName", "batchAction", "username", "password", "apiKey",
-		"inlineFields", "numberOfShards", "numberOfReplicas", "connectionTimeout", "emitEventFailure", "queueSizeLimit", "bufferBaseFilename")
+		"inlineFields", "renderMessage", "numberOfShards", "numberOfReplicas", "connectionTimeout", "emitEventFailure", "queueSizeLimit", "bufferBaseFilename")
 	e := &Elasticsearch{
 		IndexFormat: r.text(args.part("indexFormat"), "logstash-{0:yyyy.MM.dd}"),
 		BatchLimit:  int(min(r.count(args.part("batchPostingLimit"), 50, 1), 100_000)),
 		Period:      r.span(args.part("period"), 2*time.Second),
+		Inline:      r.truth(args.part("inlineFields"), false),
 		User:        r.text(args.part("username"), ""), Password: r.text(args.part("password"), ""), APIKey: r.text(args.part("apiKey"), ""),
 	}
 	e.Nodes = strings.FieldsFunc(r.text(args.part("nodeUris"), ""), func(c rune) bool { return c == ';' || c == ',' || c == ' ' })

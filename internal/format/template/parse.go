@@ -92,6 +92,16 @@ func (t *Template) String() string { return t.raw }
 // slice is shared and must not be changed.
 func (t *Template) Names() []string { return t.names }
 
+// HasMessage reports whether t prints the message.
+func (t *Template) HasMessage() bool {
+	for i := range t.tokens {
+		if t.tokens[i].kind == kindMessage {
+			return true
+		}
+	}
+	return false
+}
+
 // Suspects returns the parts of t that begin like a property and are text: a
 // brace that is not closed, a name or a width that is none.
 func (t *Template) Suspects() []string {
