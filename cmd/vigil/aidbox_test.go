@@ -85,3 +85,16 @@ func TestAidboxLogs(t *testing.T) {
 		t.Errorf("%v", l)
 	}
 }
+
+// TestSizes finds the sizes of the store among the logs.
+func TestSizes(t *testing.T) {
+	p := newProcess(t, filepath.Join(t.TempDir(), "store"))
+	p.env = append(p.env, "VIGIL_AIDBOX_SIZES=20ms")
+	p.mustStart()
+	defer p.stop()
+	eventually(t, "sizes are written", p, func() bool {
+		_, body, err := p.do(context.Background(), "GET", "/logs?select=event&event->>ev=eq.db/rel-size&event->>rel=eq.logs&limit=1", "auditor", "")
+		_, total, err2 := p.do(context.Background(), "GET", "/logs?select=event&event->>ev=eq.db/db-size&event->>db-size=neq.0&limit=1", "auditor", "")
+		return err == nil && err2 == nil && strings.Contains(body, `"rel-size"`) && strings.Contains(total, `"db-size"`)
+	})
+}

@@ -55,7 +55,7 @@ func aidboxSettings() []setting {
 		},
 		{
 			name: "aidbox.sizes", def: "0s",
-			doc:  "How often the size of the store and of its tables is written to the table system, as `db/db-size` and `db/rel-size`; 0 is never.",
+			doc:  "How often the size of the store and of its tables is written to the table logs, as `db/db-size` and `db/rel-size`; 0 is never.",
 			kind: duration(func(c *Config) *time.Duration { return &c.Aidbox.Sizes }),
 		},
 		{

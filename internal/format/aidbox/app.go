@@ -91,12 +91,8 @@ func facts(dst []byte, f *vigil.Facts) []byte {
 }
 
 // system appends the line of one of Vigil's own doings. A read of the store is
-// db/q: what was asked is its query. Lines of sizes, which [Sizes] makes, are
-// there as they are. Anything else is a log.
+// db/q: what was asked is its query. Anything else is a log.
 func (o *Options) system(dst []byte, e *vigil.Event) []byte {
-	if IsLine(e.Doc) {
-		return append(jsonb.AppendLine(dst, e.Doc), '\n')
-	}
 	var d doing
 	d.read(e.Doc)
 	ev := "log"

@@ -272,3 +272,19 @@ func BenchmarkExchange(b *testing.B) {
 		})
 	}
 }
+
+// TestSizes reads the lines of sizes back.
+func TestSizes(t *testing.T) {
+	at := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	got := aidbox.Sizes(aidbox.Options{Tenant: "samplebox"}, at, 1000, map[string]int64{"b": 2, "a": 1})
+	want := []string{
+		`{"ev":"db/db-size","ts":"2026-02-03T04:05:06.000Z","tn":"samplebox","w":"vigil","db-size":1000}`,
+		`{"ev":"db/rel-size","ts":"2026-02-03T04:05:06.000Z","tn":"samplebox","w":"vigil","rel":"a","rel-size":1}`,
+		`{"ev":"db/rel-size","ts":"2026-02-03T04:05:06.000Z","tn":"samplebox","w":"vigil","rel":"b","rel-size":2}`,
+	}
+	for i := range want {
+		if len(got) != len(want) || string(got[i]) != want[i] || !aidbox.IsLine(got[i]) {
+			t.Errorf("%s", got)
+		}
+	}
+}
