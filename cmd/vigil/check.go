@@ -43,7 +43,7 @@ func (c *checkCmd) Run(ctx context.Context, std *stdio) error {
 	}
 	p := newProgress(std.Err, 0)
 	log := slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	problems, err := segment.Check(ctx, storeOptions(cfg), storeConfig(cfg, log, nil), func(at segment.Progress) {
+	report, err := segment.Check(ctx, storeOptions(cfg), storeConfig(cfg, log, nil), func(at segment.Progress) {
 		p.total = at.Total
 		p.step(at.Done)
 	})
@@ -55,7 +55,7 @@ func (c *checkCmd) Run(ctx context.Context, std *stdio) error {
 		return err
 	}
 	damage := 0
-	for _, problem := range problems {
+	for _, problem := range report.Problems {
 		note := ""
 		if problem.Harmless {
 			note = " (harmless: the next start puts it right)"
@@ -67,8 +67,11 @@ func (c *checkCmd) Run(ctx context.Context, std *stdio) error {
 	if damage > 0 {
 		return fmt.Errorf("%s damaged or missing: keep a copy of the directory as it is, then restore them from a backup; docs/operation.md has the steps", number(damage, "file of "+dir+" is", "files of "+dir+" are"))
 	}
-	_, err = fmt.Fprintf(std.Out, "%s: every checksum and every leaf of the log is right\n", dir)
-	return err
+	fmt.Fprintf(std.Out, "%s: every checksum and every leaf of the log is right\n", dir)
+	if n := report.Removed; n > 0 {
+		fmt.Fprintf(std.Out, "the documents of %s were removed; the table system has why\n", number(n, "entry", "entries"))
+	}
+	return nil
 }
 
 // checkDatabase looks whether a database protects and holds what is in it.

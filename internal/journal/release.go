@@ -120,11 +120,34 @@ func (j *Journal) wipe(name string, from int64) error {
 	return f.Sync()
 }
 
+// Rotate begins a new file, so that every frame written so far can be released
+// whatever is written later: without it the file being written stays. With an
+// error that is [IsFull] nothing has changed.
+func (j *Journal) Rotate() error {
+	j.syncing.Lock()
+	defer j.syncing.Unlock()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err == nil && j.cur == nil && j.replayed {
+		return j.recover() // the replay had found no space: this begins a new file
+	}
+	if err := j.usable(); err != nil {
+		return err
+	}
+	if j.cur.frames == 0 {
+		return nil
+	}
+	if err := j.rotate(); err != nil {
+		return j.fail(err)
+	}
+	return nil
+}
+
 // Purge overwrites every frame that is not kept any more, wherever its bytes
 // still are: in free files, and behind the last frame of the others, which were
 // recycled too. When everything written so far is released, the file being
 // written is changed for another and overwritten as well; so for an erasure
-// seal, Release(End()), Purge. Writers wait while it runs. Copies that the disk
+// Rotate, seal what came before, Release(its end), Purge. Writers wait while it runs. Copies that the disk
 // itself or a copying file system keeps are out of reach.
 func (j *Journal) Purge() error {
 	j.syncing.Lock()

@@ -15,6 +15,9 @@ func LeafOf(e *vigil.Event) ledger.Leaf {
 
 // LeafOfRow is [LeafOf] over the sender's stored bytes.
 func LeafOfRow(r *Row) ledger.Leaf {
+	if r.Stored.Erased {
+		return leafOf(&r.Stored, r.Stored.Commitment)
+	}
 	return leafOf(&r.Stored, ledger.Commit(r.Stored.Salt, r.Sender, r.Stored.Doc))
 }
 
@@ -31,6 +34,15 @@ func FormOf(e *vigil.Event) string {
 		return ledger.FormCanonical
 	}
 	return ledger.FormRaw
+}
+
+// EntryOfRow is [EntryOf] over the sender's stored bytes.
+func EntryOfRow(r *Row) *ledger.Entry {
+	leaf := leafOf(&r.Stored, r.Stored.Commitment)
+	if r.Stored.Erased {
+		return &ledger.Entry{Index: r.Stored.Index, Leaf: leaf, Erased: true}
+	}
+	return &ledger.Entry{Index: r.Stored.Index, Leaf: leaf, Salt: r.Stored.Salt, Sender: r.Sender, Doc: r.Stored.Doc}
 }
 
 // EntryOf returns a stored event as verifiers are given it. The commitment is

@@ -374,3 +374,6 @@ func (f *File) loadDirectory() error {
 	}
 	return nil
 }
+
+// Forget lets go of what is cached of the file. It goes on working.
+func (f *File) Forget() { f.cache.forget(f.id) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"vigil/internal/journal"
 	"vigil/internal/ledger"
@@ -22,6 +23,12 @@ type Problem struct {
 // String returns the problem in one line.
 func (p Problem) String() string { return p.File + ": " + p.Text }
 
+// Report is what [Check] found.
+type Report struct {
+	Problems []Problem
+	Removed  int64 // entries of the log whose documents were removed
+}
+
 // Progress says how far a [Check] is.
 type Progress struct {
 	What        string // files, or events
@@ -36,6 +43,7 @@ type checker struct {
 	progress func(Progress)
 	problems []Problem
 
+	removed    int64
 	unfinished bool // the first start has not finished: there are no events
 }
 
@@ -60,24 +68,24 @@ func (k *checker) damaged() bool {
 // A store whose files verify has its journal replayed, as a start does: frames
 // that may be in the page cache only are written to a new file. Check changes
 // nothing else.
-func Check(ctx context.Context, o Options, c store.Config, progress func(Progress)) ([]Problem, error) {
+func Check(ctx context.Context, o Options, c store.Config, progress func(Progress)) (Report, error) {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
 	k := &checker{o: o.withDefaults(), c: c, dir: layout(o.Dir), progress: progress}
 	if _, err := os.Stat(o.Dir); err != nil {
-		return nil, fmt.Errorf("check store: %w", err)
+		return Report{}, fmt.Errorf("check store: %w", err)
 	}
 	if err := k.files(ctx); err != nil {
-		return nil, fmt.Errorf("check store: %w", err)
+		return Report{}, fmt.Errorf("check store: %w", err)
 	}
 	if k.unfinished || k.damaged() {
-		return k.problems, nil
+		return Report{Problems: k.problems}, nil
 	}
 	if err := k.events(ctx); err != nil {
-		return nil, fmt.Errorf("check store: %w", err)
+		return Report{}, fmt.Errorf("check store: %w", err)
 	}
-	return k.problems, nil
+	return Report{k.problems, k.removed}, nil
 }
 
 // files verifies what can be verified of each file alone.
@@ -116,12 +124,18 @@ func (k *checker) files(ctx context.Context) error {
 	if s.Reader, err = catalogReader(k.c); err != nil {
 		return err
 	}
-	for i, e := range m.Segments {
+	if m.Removing != nil {
+		k.problems = append(k.problems, Problem{
+			File: k.dir.manifest(), Text: "documents were about to be removed; the next start goes on with that, or gives it up if the log has no record of it", Harmless: true,
+		})
+	}
+	all := slices.Concat(m.Segments, m.Removed)
+	for i, e := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		k.segment(s, e)
-		k.progress(Progress{"files", int64(i + 1), int64(len(m.Segments))})
+		k.progress(Progress{"files", int64(i + 1), int64(len(all))})
 	}
 	for _, e := range m.Keys {
 		if _, err := s.readKeys(e); err != nil {
@@ -187,10 +201,10 @@ func (k *checker) events(ctx context.Context) error {
 			k.reportRead(err)
 			return nil
 		}
-		v.AddEntry(&ledger.Entry{
-			Index: row.Stored.Index, Leaf: store.LeafOfRow(row), Salt: row.Stored.Salt,
-			Sender: row.Sender, Doc: row.Stored.Doc,
-		})
+		v.AddEntry(store.EntryOfRow(row))
+		if row.Stored.Erased {
+			k.removed++
+		}
 		if at := row.Stored.Index + 1; at%4096 == 0 || at == size {
 			k.progress(Progress{"events", at, size})
 		}

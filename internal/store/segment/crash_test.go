@@ -156,7 +156,7 @@ func TestHalfMade(t *testing.T) {
 		}
 		before := files(t, filepath.Dir(o.Dir))
 		if name != "nothing" {
-			if _, err := Check(t.Context(), o, store.Config{}, nil); err != nil {
+			if _, err := problems(t, o, store.Config{}); err != nil {
 				t.Errorf("%s: check: %v", name, err)
 			}
 		}
@@ -308,7 +308,7 @@ func TestLock(t *testing.T) {
 	if _, err := Open(o, store.Config{}); err == nil || !strings.Contains(err.Error(), ErrLocked.Error()) {
 		t.Errorf("second open: %v", err)
 	}
-	if _, err := Check(t.Context(), o, store.Config{}, nil); err == nil {
+	if _, err := problems(t, o, store.Config{}); err == nil {
 		t.Error("a store that is open was checked")
 	}
 	if err := s.Write(t.Context(), []*vigil.Event{numbered(0, 1)[0]}); err != nil {

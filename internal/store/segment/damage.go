@@ -59,6 +59,6 @@ func (s *Store) damagedTiles(err error) {
 // damagedBlock is the error of a block of a segment that cannot be read.
 func (s *Store) damagedBlock(sg *seg, block int, reason string, cause error) error {
 	return s.damaged(&DamageError{
-		File: s.dir.segment(sg.File), Reason: fmt.Sprintf("block %d %s", block, reason), Err: cause,
+		File: sg.file.Path(), Reason: fmt.Sprintf("block %d %s", block, reason), Err: cause,
 	})
 }

@@ -98,7 +98,7 @@ func TestMissing(t *testing.T) {
 		if !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), "vigil check") {
 			t.Errorf("%s is missing: the error does not say so, or not what to do: %v", path, err)
 		}
-		if found, err := Check(t.Context(), o, storetest.Config(nil), nil); err != nil || len(found) == 0 {
+		if found, err := problems(t, o, storetest.Config(nil)); err != nil || len(found) == 0 {
 			t.Errorf("%s is missing: check found %v, %v", path, found, err)
 		}
 		if err := os.Rename(aside, path); err != nil {
@@ -115,7 +115,7 @@ func TestFlipped(t *testing.T) {
 	if err := readAll(t, o, n); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := Check(t.Context(), o, storetest.Config(nil), nil); err != nil || len(found) > 0 {
+	if found, err := problems(t, o, storetest.Config(nil)); err != nil || len(found) > 0 {
 		t.Fatalf("check of a store in order: %v, %v", found, err)
 	}
 	rnd := rand.New(rand.NewPCG(9, 10))
@@ -136,7 +136,7 @@ func TestFlipped(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(image.Dir, rel), bad, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			found, err := Check(t.Context(), image, storetest.Config(nil), nil)
+			found, err := problems(t, image, storetest.Config(nil))
 			if err != nil || len(found) == 0 || !strings.Contains(fmt.Sprint(found), located(rel)) {
 				t.Errorf("byte %d of %s: check found %v, %v", at, rel, found, err)
 			}
@@ -321,7 +321,7 @@ func TestCheckChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := contents(t, o.Dir)
-	found, err := Check(t.Context(), o, storetest.Config(nil), nil)
+	found, err := problems(t, o, storetest.Config(nil))
 	if err != nil || len(found) != 1 || !found[0].Harmless || found[0].File != left {
 		t.Errorf("check found %v, %v", found, err)
 	}

@@ -8,17 +8,27 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"vigil/internal/store/segfile"
 )
 
 // layout knows where things lie in the directory of a store.
 type layout string
 
-func (l layout) manifest() string           { return filepath.Join(string(l), "manifest") }
-func (l layout) lock() string               { return filepath.Join(string(l), "lock") }
-func (l layout) journal() string            { return filepath.Join(string(l), "journal") }
-func (l layout) segments() string           { return filepath.Join(string(l), "segments") }
-func (l layout) segment(name string) string { return filepath.Join(l.segments(), name) }
-func (l layout) log() string                { return filepath.Join(string(l), "log") }
+func (l layout) manifest() string { return filepath.Join(string(l), "manifest") }
+func (l layout) lock() string     { return filepath.Join(string(l), "lock") }
+func (l layout) journal() string  { return filepath.Join(string(l), "journal") }
+func (l layout) segments() string { return filepath.Join(string(l), "segments") }
+func (l layout) log() string      { return filepath.Join(string(l), "log") }
+
+// segment returns the path of a file that the manifest names. What is left of
+// removed events belongs to the log.
+func (l layout) segment(name string) string {
+	if strings.HasSuffix(name, leavesSuffix) || strings.HasSuffix(name, leavesSuffix+segfile.TempSuffix) {
+		return filepath.Join(l.log(), name)
+	}
+	return filepath.Join(l.segments(), name)
+}
 
 // SocketPath returns where the server that has the store in dir listens.
 func SocketPath(dir string) string { return filepath.Join(dir, "socket") }
@@ -104,23 +114,20 @@ func syncDir(path string) error {
 	return err
 }
 
-// leftovers returns the files in segments/ that the manifest does not name.
+// leftovers returns the files of segments and of removed events that the manifest
+// does not name.
 func (l layout) leftovers(m *manifest) ([]string, error) {
-	named := map[string]bool{}
-	for _, s := range m.Segments {
-		named[s.File] = true
-	}
-	for _, k := range m.Keys {
-		named[k.File] = true
-	}
-	entries, err := os.ReadDir(l.segments())
-	if err != nil {
-		return nil, err
-	}
+	named := m.files()
 	var out []string
-	for _, e := range entries {
-		if !named[e.Name()] {
-			out = append(out, e.Name())
+	for _, dir := range []string{l.segments(), l.log()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !named[e.Name()] && l.segment(e.Name()) == filepath.Join(dir, e.Name()) {
+				out = append(out, e.Name())
+			}
 		}
 	}
 	return out, nil

@@ -137,6 +137,13 @@ func holds(t testing.TB, s *Store, want []*vigil.Event) {
 	storetest.CheckRoot(t, s)
 }
 
+// problems returns what Check finds.
+func problems(t testing.TB, o Options, c store.Config) ([]Problem, error) {
+	t.Helper()
+	r, err := Check(t.Context(), o, c, nil)
+	return r.Problems, err
+}
+
 // segmentFiles returns the names of the files in segments/.
 func segmentFiles(t testing.TB, dir string) []string {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 
+	"vigil/internal/journal"
 	"vigil/internal/ledger"
 )
 
@@ -43,6 +44,27 @@ type manifest struct {
 	NextFile uint64           `json:"next_file"`
 	Segments []segmentEntry   `json:"segments"` // in the order of their first place in the log
 	Keys     []keysEntry      `json:"keys"`
+
+	Removed  []segmentEntry `json:"removed,omitempty"`  // files of what is left of removed events
+	Removing *removing      `json:"removing,omitempty"` // a removal that waits for its record in the log
+	Purge    bool           `json:"purge,omitempty"`    // the journal may still hold what was removed
+}
+
+// removing is a removal whose files are written. It counts from the moment on
+// that the event which records it is in the log.
+type removing struct {
+	From   int64          `json:"from"`   // that event's place in the log, or one before it
+	Event  ledger.Hash    `json:"event"`  // what its leaf commits to
+	Gone   []string       `json:"gone"`   // files that are replaced
+	Made   []segmentEntry `json:"made"`   // what is left of them
+	Leaves []segmentEntry `json:"leaves"` // all files of removed events, then
+}
+
+// apply does in m what the removal is about.
+func (r *removing) apply(m *manifest) {
+	m.Segments = slices.DeleteFunc(m.Segments, func(e segmentEntry) bool { return slices.Contains(r.Gone, e.File) })
+	m.Segments = append(m.Segments, r.Made...)
+	m.Removed, m.Removing, m.Purge = r.Leaves, nil, true
 }
 
 type journalAt struct {
@@ -75,7 +97,26 @@ func (m *manifest) clone() *manifest {
 	c.Floors = maps.Clone(m.Floors)
 	c.Segments = slices.Clone(m.Segments)
 	c.Keys = slices.Clone(m.Keys)
+	c.Removed = slices.Clone(m.Removed)
 	return &c
+}
+
+// files returns the names of all files that m names.
+func (m *manifest) files() map[string]bool {
+	named := map[string]bool{}
+	for _, k := range m.Keys {
+		named[k.File] = true
+	}
+	lists := [][]segmentEntry{m.Segments, m.Removed}
+	if m.Removing != nil {
+		lists = append(lists, m.Removing.Made, m.Removing.Leaves)
+	}
+	for _, list := range lists {
+		for _, e := range list {
+			named[e.File] = true
+		}
+	}
+	return named
 }
 
 // id returns the store's id.
@@ -83,6 +124,11 @@ func (m *manifest) id() [16]byte {
 	var id [16]byte
 	hex.Decode(id[:], []byte(m.StoreID)) // readManifest has checked it
 	return id
+}
+
+// position returns where in the journal what is sealed ends.
+func (m *manifest) position() journal.Position {
+	return journal.Position{Generation: m.Journal.Generation, Offset: m.Journal.Offset}
 }
 
 // name returns the name of a new file, which no file has had before.
@@ -158,14 +204,14 @@ func (m *manifest) check(path string) error {
 		return bad("epoch %d or size %d cannot be", m.Epoch, m.Size)
 	}
 	var sum int64
-	for _, s := range m.Segments {
+	for _, s := range slices.Concat(m.Segments, m.Removed) {
 		if s.Count < 1 || s.FirstID < 1 || s.LastID-s.FirstID < s.Count-1 || s.LastIndex >= m.Size {
 			return bad("the entry of %s cannot be", s.File)
 		}
 		sum += s.Count
 	}
 	if sum != m.Size {
-		return bad("its segments have %d events, the log has %d", sum, m.Size)
+		return bad("its files have %d events, the log has %d", sum, m.Size)
 	}
 	return nil
 }

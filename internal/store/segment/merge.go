@@ -107,7 +107,7 @@ func (s *Store) merge(run []*seg) error {
 	for _, sg := range run {
 		m.Segments = slices.DeleteFunc(m.Segments, func(e segmentEntry) bool { return e.File == sg.File })
 	}
-	if err := s.install(m, []*seg{made}, run, nil); err != nil {
+	if err := s.install(m, change{made: []*seg{made}, gone: run}); err != nil {
 		if noSpace(err) {
 			s.abandon(m, []*seg{made})
 		}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,7 @@ type Store struct {
 
 	mu      sync.RWMutex
 	segs    [][]*seg // by table, then by id; slices are replaced, never changed
+	leaves  []*seg   // what is left of removed events; replaced, never changed
 	frozen  []*head  // oldest first
 	active  *head
 	counts  []int64   // rows of each table
@@ -58,6 +60,10 @@ type Store struct {
 	epoch    int
 	// journalLost says that the journal was missing or set aside in recovery.
 	journalLost bool
+
+	lastCut   atomic.Pointer[cutAt]
+	jobs      chan *job     // for the sealer
+	sealerEnd chan struct{} // closed when it takes no more of them
 
 	toSeal   chan struct{} // one token when a head was frozen
 	sealed   chan struct{} // one token when the sealer got on, or gave up
@@ -117,6 +123,7 @@ func open(o Options, c store.Config, why purpose) (*Store, error) {
 		opts: o, cfg: c, log: c.Log, dir: layout(o.Dir),
 		queue:  newQueue(o.QueueBytes, o.QueueLen),
 		toSeal: make(chan struct{}, 1), sealed: make(chan struct{}, 1), stop: make(chan struct{}),
+		jobs: make(chan *job), sealerEnd: make(chan struct{}),
 		reached: func(string) {},
 	}
 	s.Reader = &store.Reader{
@@ -151,7 +158,7 @@ func (s *Store) load(why purpose) error {
 	if s.guard, err = ledger.OpenGuard(s.opts.Guard); err != nil {
 		return err
 	}
-	for _, e := range s.manifest.Segments {
+	for _, e := range slices.Concat(s.manifest.Segments, s.manifest.Removed) {
 		s.Catalog.Retain(e.Table)
 	}
 	for table := range s.manifest.LastIDs {
@@ -193,6 +200,9 @@ func (s *Store) load(why purpose) error {
 	s.checkGuard(why)
 	if why == toCheck {
 		return nil
+	}
+	if err := s.settleRemoval(); err != nil {
+		return err
 	}
 	return s.clean() // last: a start that is refused changes as little as it can
 }
@@ -261,6 +271,13 @@ func (s *Store) loadSealed() error {
 		}
 		s.segs[sg.table] = append(s.segs[sg.table], sg)
 		s.counts[sg.table] += e.Count
+	}
+	for _, e := range s.manifest.Removed {
+		sg, err := s.openSegment(e, s.manifest.id())
+		if err != nil {
+			return err
+		}
+		s.leaves = append(s.leaves, sg)
 	}
 	s.metrics.segments.Set(float64(len(s.manifest.Segments)))
 	now := s.cfg.Now()
@@ -338,7 +355,7 @@ func (s *Store) release() error {
 	if s.tiles != nil {
 		errs = append(errs, s.tiles.Close())
 	}
-	for _, list := range s.segs {
+	for _, list := range append(s.segs, s.leaves) {
 		for _, sg := range list {
 			errs = append(errs, sg.file.Close())
 		}

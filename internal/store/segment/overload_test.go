@@ -64,7 +64,7 @@ func TestGroups(t *testing.T) {
 	}
 	var got []int
 	for q.len() > 0 {
-		group := q.take(nil, 1000)
+		group, _ := q.take(nil, 1000)
 		sum := 0
 		for _, r := range group {
 			sum += r.p.Bytes

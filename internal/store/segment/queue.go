@@ -53,7 +53,8 @@ type queue struct {
 	waiting []*request
 	bytes   int64
 	refuse  error         // set: nothing more is taken in
-	wake    chan struct{} // one token when there is something, or refuse was set
+	wake    chan struct{} // one token when there is something, or refuse or nudged was set
+	nudged  bool          // take is to return without a group
 }
 
 func newQueue(maxBytes int64, maxLen int) *queue {
@@ -90,18 +91,32 @@ func (q *queue) signal() {
 }
 
 // take returns the requests of the next group, oldest first, in group's memory.
-// It waits for one, and returns none when the queue was closed and is empty.
-func (q *queue) take(group []*request, limit int) []*request {
+// It waits for one. It returns none after nudge, and, with false, when the queue
+// was closed and is empty.
+func (q *queue) take(group []*request, limit int) ([]*request, bool) {
 	for {
 		q.mu.Lock()
-		group = q.next(group[:0], limit)
+		nudged := q.nudged
+		q.nudged = false
+		group = group[:0]
+		if !nudged {
+			group = q.next(group, limit)
+		}
 		done := q.refuse != nil && len(q.waiting) == 0
 		q.mu.Unlock()
-		if len(group) > 0 || done {
-			return group
+		if len(group) > 0 || nudged || done {
+			return group, !done || len(group) > 0
 		}
 		<-q.wake
 	}
+}
+
+// nudge has take return soon.
+func (q *queue) nudge() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.nudged = true
+	q.signal()
 }
 
 func (q *queue) next(group []*request, limit int) []*request {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
 
 	"vigil"
 	"vigil/internal/ledger"
@@ -45,10 +46,9 @@ func (s *Store) Entries(ctx context.Context, from int64) iter.Seq2[*vigil.Event,
 // one is missing. A row is good until the next.
 func (s *Store) entries(ctx context.Context, from, to int64) iter.Seq2[*store.Row, error] {
 	return func(yield func(*store.Row, error) bool) {
-		segs, heads := s.wholeLog()
 		var row store.Row
 		at := from
-		for r, err := range s.merged(ctx, segs, heads, from) {
+		for r, err := range s.merged(ctx, s.wholeLog(), from) {
 			if err == nil && r.Index >= to {
 				return
 			}
@@ -59,8 +59,12 @@ func (s *Store) entries(ctx context.Context, from, to int64) iter.Seq2[*store.Ro
 				yield(nil, err)
 				return
 			}
-			s.fill(&row, r.table, &r.Record)
-			if !yield(&row, nil) {
+			if r.left {
+				err = fillLeaf(&row, r.table, &r.Record)
+			} else {
+				s.fill(&row, r.table, &r.Record)
+			}
+			if !yield(&row, err) || err != nil {
 				return
 			}
 			row = store.Row{}
@@ -72,37 +76,41 @@ func (s *Store) entries(ctx context.Context, from, to int64) iter.Seq2[*store.Ro
 	}
 }
 
+// whole is what a reader sees of all tables.
+type whole struct {
+	segs   [][]*seg
+	leaves []*seg
+	heads  []headView
+}
+
 // wholeLog takes a snapshot of all tables.
-func (s *Store) wholeLog() ([][]*seg, []headView) {
+func (s *Store) wholeLog() whole {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var heads []headView
+	w := whole{segs: slices.Clone(s.segs), leaves: s.leaves}
 	for _, h := range s.frozen {
-		heads = append(heads, h.view(-1))
+		w.heads = append(w.heads, h.view(-1))
 	}
-	return append([][]*seg(nil), s.segs...), append(heads, s.active.view(-1))
+	w.heads = append(w.heads, s.active.view(-1))
+	return w
 }
 
 // entry is a record with the table it is in.
 type entry struct {
 	segfile.Record
 	table string
+	left  bool // it is what is left of a removed event
 }
 
 // merged yields the records of all tables in the log's order: those of the
-// segments, one stream for each table, then those of the heads.
-func (s *Store) merged(ctx context.Context, segs [][]*seg, heads []headView, from int64) iter.Seq2[*entry, error] {
+// segments, one stream for each table and for each file of leaves, then those of
+// the heads.
+func (s *Store) merged(ctx context.Context, w whole, from int64) iter.Seq2[*entry, error] {
 	return func(yield func(*entry, error) bool) {
-		var streams []*tableStream
-		for n, list := range segs {
-			st := &tableStream{s: s, table: s.Catalog.Tables()[n].Name, segs: list}
-			if err := st.seek(from); err != nil {
-				yield(nil, err)
-				return
-			}
-			if st.cur != nil {
-				streams = append(streams, st)
-			}
+		streams, err := s.streams(w, from)
+		if err != nil {
+			yield(nil, err)
+			return
 		}
 		for len(streams) > 0 {
 			k := 0
@@ -112,7 +120,7 @@ func (s *Store) merged(ctx context.Context, segs [][]*seg, heads []headView, fro
 				}
 			}
 			st := streams[k]
-			if !yield(&entry{*st.cur, st.table}, nil) {
+			if !yield(&entry{*st.cur, st.table, st.left}, nil) {
 				return
 			}
 			if err := st.next(ctx); err != nil {
@@ -123,8 +131,32 @@ func (s *Store) merged(ctx context.Context, segs [][]*seg, heads []headView, fro
 				streams = append(streams[:k], streams[k+1:]...)
 			}
 		}
-		s.headEntries(ctx, heads, from, yield)
+		s.headEntries(ctx, w.heads, from, yield)
 	}
+}
+
+// streams returns those that have something from the given place on.
+func (s *Store) streams(w whole, from int64) (streams []*tableStream, err error) {
+	add := func(st *tableStream) error {
+		if err := st.seek(from); err != nil {
+			return err
+		}
+		if st.cur != nil {
+			streams = append(streams, st)
+		}
+		return nil
+	}
+	for n, list := range w.segs {
+		if err := add(&tableStream{s: s, table: s.Catalog.Tables()[n].Name, segs: list}); err != nil {
+			return nil, err
+		}
+	}
+	for _, sg := range w.leaves {
+		if err := add(&tableStream{s: s, table: sg.Table, segs: []*seg{sg}, left: true}); err != nil {
+			return nil, err
+		}
+	}
+	return streams, nil
 }
 
 func (s *Store) headEntries(ctx context.Context, heads []headView, from int64, yield func(*entry, error) bool) {
@@ -150,6 +182,7 @@ func (s *Store) headEntries(ctx context.Context, heads []headView, from int64, y
 type tableStream struct {
 	s     *Store
 	table string
+	left  bool   // it is of leaves
 	segs  []*seg // from the current one on
 	block int    // of the current segment
 	recs  []segfile.Record
@@ -198,9 +231,9 @@ func (t *tableStream) next(ctx context.Context) error {
 
 // ByUID implements [store.Store].
 func (s *Store) ByUID(ctx context.Context, uid vigil.UID) (*vigil.Event, error) {
-	segs, heads := s.wholeLog()
-	for k := len(heads) - 1; k >= 0; k-- {
-		h := &heads[k]
+	w := s.wholeLog()
+	for k := len(w.heads) - 1; k >= 0; k-- {
+		h := &w.heads[k]
 		if i := h.findUID(uid); i >= 0 {
 			var formats interner
 			rec, err := h.record(i, &formats)
@@ -210,7 +243,7 @@ func (s *Store) ByUID(ctx context.Context, uid vigil.UID) (*vigil.Event, error) 
 			return s.event(int(h.events[i].table), &rec)
 		}
 	}
-	for n, list := range segs {
+	for n, list := range w.segs {
 		for k := len(list) - 1; k >= 0; k-- {
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -223,7 +256,7 @@ func (s *Store) ByUID(ctx context.Context, uid vigil.UID) (*vigil.Event, error) 
 			}
 		}
 	}
-	return nil, store.ErrNoUID()
+	return s.findLeaf(uid)
 }
 
 // findInSegment returns nil where the segment has no such event. A UID begins
@@ -239,7 +272,7 @@ func (s *Store) findInSegment(sg *seg, uid vigil.UID) (*segfile.Record, error) {
 	case errors.Is(err, os.ErrClosed):
 		return nil, store.ErrClosed()
 	case err != nil:
-		return nil, s.damaged(&DamageError{File: s.dir.segment(sg.File), Reason: "an index cannot be read", Err: err})
+		return nil, s.damaged(&DamageError{File: sg.file.Path(), Reason: "an index cannot be read", Err: err})
 	case !ok:
 		return nil, nil
 	}

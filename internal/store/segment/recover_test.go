@@ -312,7 +312,7 @@ func withoutGuard(t *testing.T, o Options, size int64) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		found, err := Check(t.Context(), o, storetest.Config(nil), nil)
+		found, err := problems(t, o, storetest.Config(nil))
 		if err != nil || len(found) != 1 || found[0].Harmless || !strings.Contains(found[0].String(), "no rollback guard") {
 			t.Errorf("check without a guard: %v, %v", found, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ const sealRetry = time.Second
 // it wait, with the heads still in memory and in the journal; anything else
 // that goes wrong is the end of the store's taking events.
 func (s *Store) seal() {
+	defer close(s.sealerEnd)
 	for {
 		h := s.oldestFrozen()
 		if h == nil {
@@ -70,6 +72,9 @@ func (s *Store) idle() bool {
 	select {
 	case <-s.toSeal:
 	case <-time.After(again):
+	case j := <-s.jobs:
+		j.done <- s.work(j)
+		return s.failed() != nil
 	case <-s.stop:
 		return true
 	}
@@ -144,7 +149,7 @@ func (s *Store) sealHead(h *head) (err error) {
 			m.LastIDs[t.Name] = max(m.LastIDs[t.Name], h.end.last[n])
 		}
 	}
-	if err := s.install(m, made, nil, h); err != nil {
+	if err := s.install(m, change{made: made, sealed: h}); err != nil {
 		return err
 	}
 	made = nil
@@ -197,9 +202,19 @@ func (s *Store) headRecords(h *head, table int) iter.Seq2[*segfile.Record, error
 // writeSegment writes records of a table to a new file, enters it in m, and
 // opens it. Their Occurred is by the store's mapping. With an error there is no file.
 func (s *Store) writeSegment(m *manifest, table string, recs iter.Seq2[*segfile.Record, error]) (*seg, error) {
+	sg, err := s.writeRecords(m, table, ".seg", recs)
+	if err != nil {
+		return nil, err
+	}
+	m.Segments = append(m.Segments, sg.segmentEntry)
+	return sg, nil
+}
+
+// writeRecords writes records of a table to a new file, and opens it.
+func (s *Store) writeRecords(m *manifest, table, suffix string, recs iter.Seq2[*segfile.Record, error]) (*seg, error) {
 	meta := segfile.Meta{StoreID: m.id(), Table: table, Mapping: s.mapping()}
-	e := segmentEntry{File: m.name(table + ".seg"), Table: table}
-	w, err := segfile.NewWriter(s.dir.segments(), e.File, meta)
+	e := segmentEntry{File: m.name(table + suffix), Table: table}
+	w, err := segfile.NewWriter(filepath.Dir(s.dir.segment(e.File)), e.File, meta)
 	if err != nil {
 		return nil, fmt.Errorf("write segment %s: %w", e.File, err)
 	}
@@ -220,7 +235,6 @@ func (s *Store) writeSegment(m *manifest, table string, recs iter.Seq2[*segfile.
 	e.Bytes, e.Count = info.Size, int64(info.Meta.Count)
 	e.FirstID, e.LastID = info.Meta.FirstID, info.Meta.LastID
 	e.FirstIndex, e.LastIndex = info.Meta.FirstIndex, info.Meta.LastIndex
-	m.Segments = append(m.Segments, e)
 	return s.openSegment(e, m.id())
 }
 
@@ -244,9 +258,18 @@ func (s *Store) mapping() uint32 {
 	return s.cfg.Mapping.Number()
 }
 
-// install writes m and then lets readers see it: the segments made take the
-// place of those gone, and of the sealed head if there is one.
-func (s *Store) install(m *manifest, made, gone []*seg, sealed *head) error {
+// change is what readers see differently once a manifest is written: the
+// segments made take the place of those gone, and of the sealed head if there is one.
+type change struct {
+	made, gone []*seg
+	sealed     *head
+	// Of a removal: the files of all removed events, and how many rows each table loses.
+	leaves []*seg
+	lost   map[int]int64
+}
+
+// install writes m and then lets readers see it.
+func (s *Store) install(m *manifest, c change) error {
 	sortSegments(m.Segments)
 	if err := m.write(s.dir.manifest()); err != nil {
 		return err
@@ -255,14 +278,20 @@ func (s *Store) install(m *manifest, made, gone []*seg, sealed *head) error {
 	old := s.manifest
 	s.manifest = m
 	s.mu.Lock()
-	for _, sg := range gone {
+	for _, sg := range c.gone {
 		s.segs[sg.table] = without(s.segs[sg.table], sg)
 	}
-	for _, sg := range made {
+	for _, sg := range c.made {
 		s.segs[sg.table] = with(s.segs[sg.table], sg)
 	}
-	if sealed != nil {
+	if c.sealed != nil {
 		s.frozen = append([]*head(nil), s.frozen[1:]...)
+	}
+	if c.lost != nil {
+		s.leaves = c.leaves
+	}
+	for table, n := range c.lost {
+		s.counts[table] -= n
 	}
 	s.mu.Unlock()
 	s.metrics.segments.Set(float64(len(m.Segments)))

@@ -54,25 +54,13 @@ func (s *Store) openSegment(e segmentEntry, id [16]byte) (*seg, error) {
 // removeUnnamed removes the files that old names and m does not. One that stays
 // does no harm: the next opening removes it.
 func (s *Store) removeUnnamed(old, m *manifest) {
-	keep := map[string]bool{}
-	for _, e := range m.Segments {
-		keep[e.File] = true
-	}
-	for _, e := range m.Keys {
-		keep[e.File] = true
-	}
-	remove := func(name string) {
+	keep := m.files()
+	for name := range old.files() {
 		if keep[name] {
-			return
+			continue
 		}
 		if err := os.Remove(s.dir.segment(name)); err != nil {
 			s.log.Warn("a file that is no longer used stays", "err", err)
 		}
-	}
-	for _, e := range old.Segments {
-		remove(e.File)
-	}
-	for _, e := range old.Keys {
-		remove(e.File)
 	}
 }

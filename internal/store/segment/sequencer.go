@@ -46,13 +46,18 @@ func (s *Store) Append(ctx context.Context, b *store.Batch) (store.Receipt, erro
 	if err := ctx.Err(); err != nil {
 		return store.Receipt{}, err
 	}
+	return s.submit(ctx, p)
+}
+
+// submit has a prepared batch committed, and answers as Append does.
+func (s *Store) submit(ctx context.Context, p *store.Prepared) (store.Receipt, error) {
 	r := requests.Get().(*request)
 	r.p, r.receipt, r.err = p, store.Receipt{}, nil
 	r.state.Store(waiting)
 	if err := s.queue.put(r); err != nil {
 		return store.Receipt{}, err
 	}
-	err = r.wait(ctx)
+	err := r.wait(ctx)
 	if r.state.Load() == cancelled {
 		return store.Receipt{}, err // the queue still holds r
 	}
@@ -72,9 +77,13 @@ func (s *Store) Append(ctx context.Context, b *store.Batch) (store.Receipt, erro
 func (s *Store) sequence() {
 	var group []*request
 	for {
-		group = s.queue.take(group, groupBytes)
-		if len(group) == 0 {
+		var open bool
+		if group, open = s.queue.take(group, groupBytes); !open {
 			return
+		}
+		if len(group) == 0 {
+			s.cut()
+			continue
 		}
 		s.metrics.queue.Set(float64(s.queue.len()))
 		s.commit(group)
@@ -251,12 +260,39 @@ func (s *Store) freezeIfFull() {
 	}
 }
 
+// cut freezes the head as it is and begins a new file of the journal, so that
+// everything so far can be sealed and its part of the journal released. Where a
+// head cannot be frozen now, it does nothing.
+func (s *Store) cut() {
+	if s.failed() != nil || s.frozenFull() {
+		return
+	}
+	c := &cutAt{err: s.journal.Rotate()}
+	switch {
+	case c.err == nil:
+		c.at = s.journal.End()
+		s.freeze()
+	case !journal.IsFull(c.err):
+		c.err = s.fail(fmt.Errorf("begin a new file of the journal: %w", c.err))
+	}
+	s.lastCut.Store(c)
+}
+
+// cutAt is what became of a cut: where the new file of the journal begins.
+type cutAt struct {
+	at  journal.Position
+	err error
+}
+
+func (s *Store) frozenFull() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.frozen) >= maxFrozen
+}
+
 // freeze begins a new head, and reports whether it could.
 func (s *Store) freeze() bool {
-	s.mu.RLock()
-	full := len(s.frozen) >= maxFrozen
-	s.mu.RUnlock()
-	if full {
+	if s.frozenFull() {
 		return false
 	}
 	size, root := s.tree.Head()
