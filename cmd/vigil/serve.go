@@ -251,10 +251,14 @@ func (s *serving) run(ctx context.Context) error {
 		started += "; checkpoints are signed by " + s.signer.Verifier()
 	}
 	s.recorder.Record(server.Doing{Action: "execute", Message: started})
-	stopExclusions := s.tellExclusions(behind)
+	if excluded := s.peers.exclusions(); excluded != "" {
+		s.recorder.Record(server.Doing{Action: "execute", Message: "Firely Server's settings exclude requests", Query: excluded})
+	}
 	s.welcome()
 	err = s.serve(ctx, h)
-	stopExclusions()
+	if n := s.peers.excluded.Load(); n > 0 {
+		s.recorder.Record(server.Doing{Action: "execute", Message: "requests that Firely Server's settings exclude", Count: n})
+	}
 	s.recorder.Record(server.Doing{Action: "execute", Message: "vigil stopped"})
 	stopBehind()
 	err = errors.Join(err, <-recorded)
