@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"text/tabwriter"
 )
 
@@ -9,7 +10,8 @@ type configCmd struct {
 	settings
 }
 
-// Run prints every setting with its value and where that came from.
+// Run prints every setting with its value and where that came from, and what the
+// settings of Firely Server and Oracle HDR come to, where there are any.
 func (c *configCmd) Run(std *stdio) error {
 	cfg, err := c.load(std, nil)
 	if err != nil {
@@ -26,5 +28,15 @@ func (c *configCmd) Run(std *stdio) error {
 	for _, s := range cfg.Ignored {
 		fmt.Fprintf(tw, "%s\t(means nothing here)\t%s\n", s.Name, s.Source)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	p, err := loadPeers(cfg, std, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	for _, line := range p.describe(cfg) {
+		fmt.Fprintln(std.Out, line)
+	}
+	return nil
 }

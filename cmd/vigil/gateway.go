@@ -167,6 +167,11 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 	if err := g.open(w, a); err != nil {
 		return errors.Join(err, g.unlisten())
 	}
+	stopExclusions, err := forwardExclusions(ctx, p, cfg.Gateways[0].Name, "vigil-spool", w, tel.Registry)
+	if err != nil {
+		return errors.Join(err, g.unlisten())
+	}
+	defer func() { err = errors.Join(err, stopExclusions()) }()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.serve(ctx) })
 	if admin != nil {

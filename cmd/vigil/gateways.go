@@ -138,7 +138,7 @@ func (f *frontGateway) spoolDir(dir string) string {
 func (f *frontGateway) record(c *gatewaysConfig, dir string, pseudonyms *gateway.Pseudonyms) error {
 	gc := gateway.Config{
 		Spool: f.spool, Name: f.Name, MaxBody: int(f.MaxBody), TrustedProxies: f.Proxies(c.Proxies.TrustedProxies),
-		UserHeader: f.UserHeader, PurposeHeader: f.PurposeHeader, AuditHeaders: f.AuditHeaders,
+		UserHeader: f.UserHeader, PurposeHeader: f.PurposeHeader, AuditHeaders: c.Peers.auditHeaders(f.AuditHeaders),
 		Pseudonyms: pseudonyms, IgnoreBodyHeader: f.IgnoreBodyHeader, Level: gateway.Metadata, Log: f.log,
 	}
 	if c.Peers.payloads() {

@@ -88,7 +88,8 @@ func oracleViewSQL(payloads bool) func(base string) string {
 		if !payloads {
 			return "null::text"
 		}
-		return "coalesce(event->'" + name + "'->>'text', 'base64:' || (event->'" + name + "'->>'binary'))"
+		b := "event->'" + name + "'->"
+		return "coalesce(" + b + ">'text', 'base64:' || (" + b + ">'binary')) || case when " + b + "'cut' = 'true' then '" + oracle.CutMark + "' else '' end"
 	}
 	return func(base string) string {
 		return strings.NewReplacer("BASE", base, "REQUEST", body("requestBody"), "RESPONSE", body("responseBody")).Replace(`

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -15,6 +16,7 @@ import (
 	"vigil/internal/firely"
 	"vigil/internal/format/fhir/balp"
 	"vigil/internal/hdr"
+	"vigil/internal/store"
 )
 
 // peers are the settings of the systems whose outputs Vigil writes in their
@@ -24,12 +26,13 @@ type peers struct {
 	hdr      *hdr.Settings    // nil: not configured
 	shape    string           // of AuditEvents
 	excluded atomic.Int64     // exchanges without AuditEvents and lines, since the start
+	log      *slog.Logger
 }
 
 // loadPeers reads the settings where the configuration says that they lie. What
 // is wrong with them is wrong usage: nobody is served before it is right.
 func loadPeers(cfg *config.Config, std *stdio, log *slog.Logger) (*peers, error) {
-	p := &peers{shape: cfg.Peers.Shape}
+	p := &peers{shape: cfg.Peers.Shape, log: log}
 	if dir := cfg.Peers.Firely; dir != "" {
 		s, err := firely.Load(os.DirFS(dir), std.Env)
 		if err != nil {
@@ -97,15 +100,32 @@ func (p *peers) auditEvents(c balp.Config) func(*vigil.Exchange) ([]*vigil.Event
 // payloads reports whether Oracle's settings ask for bodies.
 func (p *peers) payloads() bool { return p.hdr != nil && p.hdr.Enabled && p.hdr.Payloads }
 
-// showsPayloads reports whether Oracle's table shows the payloads that exchanges
-// have: where Oracle's settings say so, and where there are none. Settings that
-// cannot be read are told of where they are needed.
-func showsPayloads(cfg *config.Config) bool {
+// auditHeaders are the headers that gateways record: those that are configured, and
+// the one of the correlation id that Firely Server's settings name.
+func (p *peers) auditHeaders(configured []string) []string {
+	if p.firely == nil || p.firely.CorrelationHeader == "" || strings.EqualFold(p.firely.CorrelationHeader, "X-Correlation-Id") {
+		return configured // that one is recorded anyway
+	}
+	return append(slices.Clone(configured), p.firely.CorrelationHeader)
+}
+
+// oracleViews is Oracle's table, unless its settings say that nothing is audited.
+// It shows the payloads that exchanges have where the settings say so, and where
+// there are none. Settings that cannot be read are told of where they are needed.
+func oracleViews(cfg *config.Config) []store.View {
 	if cfg.Peers.HDR == "" {
-		return true
+		return []store.View{oracleView(true)}
 	}
 	s, err := hdr.Load(os.DirFS(cfg.Peers.HDR))
-	return err == nil && (s == nil || s.Payloads)
+	switch {
+	case err != nil:
+		return []store.View{oracleView(false)}
+	case s == nil:
+		return []store.View{oracleView(true)}
+	case !s.Enabled:
+		return nil
+	}
+	return []store.View{oracleView(s.Payloads)}
 }
 
 // exclusions writes down the excluded requests, for the record of their change.

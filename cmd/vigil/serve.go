@@ -251,14 +251,10 @@ func (s *serving) run(ctx context.Context) error {
 		started += "; checkpoints are signed by " + s.signer.Verifier()
 	}
 	s.recorder.Record(server.Doing{Action: "execute", Message: started})
-	if excluded := s.peers.exclusions(); excluded != "" {
-		s.recorder.Record(server.Doing{Action: "execute", Message: "Firely Server's settings exclude requests", Query: excluded})
-	}
+	stopExclusions := s.tellExclusions(behind)
 	s.welcome()
 	err = s.serve(ctx, h)
-	if n := s.peers.excluded.Load(); n > 0 {
-		s.recorder.Record(server.Doing{Action: "execute", Message: "requests that Firely Server's settings exclude", Count: n})
-	}
+	stopExclusions()
 	s.recorder.Record(server.Doing{Action: "execute", Message: "vigil stopped"})
 	stopBehind()
 	err = errors.Join(err, <-recorded)

@@ -19,7 +19,7 @@ import (
 // storeConfig returns what every store is opened with.
 func storeConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) store.Config {
 	c := store.Config{
-		Views: []store.View{eventsView(cfg), oracleView(showsPayloads(cfg))}, Mapping: format.New(cfg.Zone),
+		Views: append([]store.View{eventsView(cfg)}, oracleViews(cfg)...), Mapping: format.New(cfg.Zone),
 		Origin: cfg.Origin, Log: log, Metrics: reg,
 	}
 	for _, t := range cfg.Tables {

@@ -105,7 +105,8 @@ func parseProperties(name, text string) (*Settings, error) {
 	seen := map[string]int{}
 	lines := strings.Split(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"), "\n")
 	for i := 0; i < len(lines); i++ {
-		at, line := i+1, strings.TrimLeft(lines[i], " \t\f")
+		at, first := i+1, lines[i]
+		line := strings.TrimLeft(first, " \t\f")
 		if line == "" || line[0] == '#' || line[0] == '!' {
 			continue
 		}
@@ -114,12 +115,12 @@ func parseProperties(name, text string) (*Settings, error) {
 			line = line[:len(line)-1] + strings.TrimLeft(lines[i], " \t\f")
 		}
 		key, value := keyValue(line)
-		place := fmt.Sprintf("%s:%d", name, at)
+		place := fmt.Sprintf("%s:%d:%d", name, at, 1+len(first)-len(strings.TrimLeft(first, " \t\f")))
 		if !isAudit(key) {
 			continue
 		}
-		if first, ok := seen[key]; ok {
-			return nil, fmt.Errorf("%s: %s is set twice, first in line %d", place, key, first)
+		if before, ok := seen[key]; ok {
+			return nil, fmt.Errorf("%s: %s is set twice, first in line %d", place, key, before)
 		}
 		seen[key] = at
 		if err := s.set(key, strings.TrimSpace(value), place); err != nil {
@@ -160,7 +161,7 @@ var equals = regexp.MustCompile(`(?m)^(\s+savemessagepayload_enabled)\s*=\s*`)
 func parseYAML(name, text string) (*Settings, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(equals.ReplaceAllString(text, "$1: ")), &doc); err != nil {
-		return nil, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, syntaxError(name, text, err)
 	}
 	s := &Settings{File: name, Store: ToFile}
 	if len(doc.Content) == 0 {
@@ -185,6 +186,22 @@ func parseYAML(name, text string) (*Settings, error) {
 		}
 	}
 	return s, nil
+}
+
+// syntaxError names the place that the parser's message is about: it knows the line
+// alone, so that the column is that of the line's first character.
+func syntaxError(name, text string, err error) error {
+	what := strings.TrimPrefix(err.Error(), "yaml: ")
+	var n int
+	if _, scan := fmt.Sscanf(what, "line %d:", &n); scan != nil || n < 1 {
+		return fmt.Errorf("%s: %s", name, what)
+	}
+	_, what, _ = strings.Cut(what, ": ")
+	column := 1
+	if lines := strings.Split(text, "\n"); n <= len(lines) {
+		column += len(lines[n-1]) - len(strings.TrimLeft(lines[n-1], " \t"))
+	}
+	return fmt.Errorf("%s:%d:%d: %s: want YAML such as audit: and, farther right, enabled: true", name, n, column, what)
 }
 
 // audit reads the section audit.

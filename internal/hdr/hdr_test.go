@@ -47,14 +47,15 @@ func TestLoad(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{PropertiesFile, "\naudit.enabled=yes", PropertiesFile + ":2: audit.enabled is \"yes\": want true or false"},
+		{PropertiesFile, "\naudit.enabled=yes", PropertiesFile + ":2:1: audit.enabled is \"yes\": want true or false"},
 		{PropertiesFile, "audit.datastore.type=KAFKA", "want FILE or DB"},
 		{PropertiesFile, "audit.enabel=true", "there is no setting audit.enabel"},
 		{PropertiesFile, "audit.enabled=true\naudit.enabled=false", "set twice, first in line 1"},
 		{YAMLFile, "audit:\n  enabled: maybe\n", YAMLFile + ":2:3: audit.enabled is \"maybe\""},
 		{YAMLFile, "audit:\n  datastore: DB\n", YAMLFile + ":2:3: there is no setting datastore"},
 		{YAMLFile, "audit: true\n", YAMLFile + ":1:8: audit has no settings"},
-		{YAMLFile, "audit:\n\tenabled: true\n", "line 2"},
+		{YAMLFile, "audit:\n\tenabled: true\n", YAMLFile + ":2:2: found character that cannot start any token: want YAML"},
+		{PropertiesFile, "server.port=1\n\n  audit.savemessagepayload.enabled = ja", PropertiesFile + ":3:3: "},
 		{YAMLFile, "- audit\n", "want settings, such as audit"},
 		{YAMLFile, "audit:\n  standard: DICOM\n", "only CUSTOM"},
 		{YAMLFile, "audit:\n  enabled: [true]\n", "no single value"},

@@ -159,7 +159,7 @@ func (o *Options) payload(b *vigil.Body) string {
 	text, cut := b.Text, b.Cut
 	if len(b.Binary) > 0 {
 		if raw := limit / 4 * 3; len(b.Binary) > raw {
-			return "base64:" + base64.StdEncoding.EncodeToString(b.Binary[:raw/3*3]) + cutMark
+			return "base64:" + base64.StdEncoding.EncodeToString(b.Binary[:raw/3*3]) + CutMark
 		}
 		text = "base64:" + base64.StdEncoding.EncodeToString(b.Binary)
 	} else if len(text) > limit {
@@ -169,12 +169,13 @@ func (o *Options) payload(b *vigil.Body) string {
 		text, cut = text[:limit], true
 	}
 	if cut {
-		text += cutMark
+		text += CutMark
 	}
 	return text
 }
 
-const cutMark = " [cut]"
+// CutMark follows a payload of which only the beginning is kept.
+const CutMark = " [cut]"
 
 // AppendLine appends r as a line of audit-hdr-fhir.log: a JSON object with the
 // columns' names, in their order, and a line feed. Control characters are escaped.

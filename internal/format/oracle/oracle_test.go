@@ -81,10 +81,10 @@ func TestPayloadBounds(t *testing.T) {
 	}{
 		{nil, ""},
 		{&vigil.Body{Text: "0123456789"}, "0123456789"},
-		{&vigil.Body{Text: "0123456789a"}, "0123456789" + cutMark},
-		{&vigil.Body{Text: "012345678é"}, "012345678" + cutMark},
-		{&vigil.Body{Text: "short", Cut: true}, "short" + cutMark},
-		{&vigil.Body{Binary: bytes.Repeat([]byte{0xff}, 100)}, "base64:" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 6)) + cutMark},
+		{&vigil.Body{Text: "0123456789a"}, "0123456789" + CutMark},
+		{&vigil.Body{Text: "012345678é"}, "012345678" + CutMark},
+		{&vigil.Body{Text: "short", Cut: true}, "short" + CutMark},
+		{&vigil.Body{Binary: bytes.Repeat([]byte{0xff}, 100)}, "base64:" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 6)) + CutMark},
 	} {
 		if got := o.payload(c.body); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.body, got, c.want)
