@@ -377,3 +377,6 @@ func (f *File) loadDirectory() error {
 
 // Forget lets go of what is cached of the file. It goes on working.
 func (f *File) Forget() { f.cache.forget(f.id) }
+
+// Reader returns a reader of the whole file, which works where it was unlinked, too.
+func (f *File) Reader() io.Reader { return io.NewSectionReader(f.f, 0, f.size) }
