@@ -120,19 +120,29 @@ func (r *benchRun) volume(ctx context.Context) error {
 
 // compare measures the points and prints their table.
 func (r *benchRun) compare(ctx context.Context, unit string, points []bench.Point, contenders ...bench.Contender) error {
+	_, err := r.compareRows(ctx, unit, points, contenders...)
+	return err
+}
+
+// compareRows is compare, and returns what was measured.
+func (r *benchRun) compareRows(ctx context.Context, unit string, points []bench.Point, contenders ...bench.Contender) ([]bench.Row, error) {
 	rows, err := bench.Compare(ctx, contenders, points, r.Rounds, r.Duration)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var names []string
-	for _, c := range contenders {
-		names = append(names, c.Name)
-	}
-	if err := bench.WriteTable(r.std.Out, unit, names, rows); err != nil {
-		return err
+	if err := bench.WriteTable(r.std.Out, unit, names(contenders), rows); err != nil {
+		return nil, err
 	}
 	fmt.Fprintln(r.std.Out)
-	return nil
+	return rows, nil
+}
+
+func names(contenders []bench.Contender) []string {
+	var out []string
+	for _, c := range contenders {
+		out = append(out, c.Name)
+	}
+	return out
 }
 
 // writes compares single and bulk POSTs with PostgREST's.

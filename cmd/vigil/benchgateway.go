@@ -38,12 +38,11 @@ func (r *benchRun) gateway(ctx context.Context) (err error) {
 			err = errors.Join(err, stop())
 		}
 	}()
-	if g.upstream.Addr, err = g.peer(ctx, "upstream"); err != nil {
+	if g.upstream, err = g.peer(ctx, "direct", "upstream"); err != nil {
 		return err
 	}
-	g.upstream.Name = "direct"
-	plain := bench.Front{Name: "plain proxy"}
-	if plain.Addr, err = g.peer(ctx, "proxy"); err != nil {
+	plain, err := g.peer(ctx, "plain proxy", "proxy")
+	if err != nil {
 		return err
 	}
 	spool, err := g.front(ctx, "gateway", "spool")
@@ -62,7 +61,7 @@ func (r *benchRun) gateway(ctx context.Context) (err error) {
 		return fmt.Errorf("start nginx: %w", err)
 	default:
 		g.stop = append(g.stop, nginx.Stop)
-		peers = append(peers, bench.Front{Name: "nginx", Addr: nginx.Addr})
+		peers = append(peers, bench.Front{Name: "nginx", Addr: nginx.Addr, CPU: nginx.CPU})
 	}
 	return g.measure(ctx, spool, strict, peers)
 }
@@ -82,10 +81,15 @@ func (g *gatewayRun) measure(ctx context.Context, spool, strict bench.Front, pee
 	for _, p := range peers {
 		reads, uploads = append(reads, p.Reader(g.token)), append(uploads, p.Uploader(g.token))
 	}
-	if err := g.compare(ctx, "requests/s", bench.ReadPoints(), reads...); err != nil {
+	rows, err := g.compareRows(ctx, "reads/s", bench.ReadPoints(), reads...)
+	if err != nil {
 		return err
 	}
-	if err := g.compare(ctx, "requests/s", bench.UploadPoints(), uploads...); err != nil {
+	if err := bench.WriteCosts(g.std.Out, "reads/s", names(reads), rows); err != nil {
+		return err
+	}
+	fmt.Fprintln(g.std.Out)
+	if err := g.compare(ctx, "uploads/s", bench.UploadPoints(), uploads...); err != nil {
 		return err
 	}
 	if err := g.compare(ctx, "reads/s", bench.ReadPoints()[1:], strict.Reader(g.token), spool.Reader(g.token)); err != nil {
@@ -94,18 +98,18 @@ func (g *gatewayRun) measure(ctx context.Context, spool, strict bench.Front, pee
 	return g.compare(ctx, "creates/s", bench.CreatePoints()[2:], strict.Creator(g.token), spool.Creator(g.token))
 }
 
-// peer starts this binary as another server and returns its address.
-func (g *gatewayRun) peer(ctx context.Context, play string) (string, error) {
+// peer starts this binary as another server.
+func (g *gatewayRun) peer(ctx context.Context, name, play string) (bench.Front, error) {
 	addr, err := bench.FreeAddr()
 	if err != nil {
-		return "", err
+		return bench.Front{}, err
 	}
 	p, err := bench.StartProcess(ctx, addr, g.binary, "bench", "--play", play, "--listen", addr, "--to", "http://"+g.upstream.Addr)
 	if err != nil {
-		return "", err
+		return bench.Front{}, err
 	}
 	g.stop = append(g.stop, p.Stop)
-	return addr, nil
+	return bench.Front{Name: name, Addr: addr, CPU: p.CPU}, nil
 }
 
 // front starts a gateway over a store of its own.
@@ -124,6 +128,6 @@ func (g *gatewayRun) front(ctx context.Context, name, durability string) (bench.
 		return f, err
 	}
 	g.stop = append(g.stop, v.Stop)
-	f.Settle = v.Drained
+	f.Settle, f.CPU = v.Drained, v.CPU
 	return f, nil
 }

@@ -31,6 +31,7 @@ type Contender struct {
 	// Settle waits until the contender has finished what it does behind its
 	// answers, so that it does not take time from the next one; nil: nothing.
 	Settle func(context.Context) error
+	CPU    func() (time.Duration, error) // that its processes have had so far; nil: unknown
 }
 
 // Row has the results of one point: of each contender, round by round.
@@ -52,14 +53,9 @@ func Compare(ctx context.Context, contenders []Contender, points []Point, rounds
 		row := Row{Point: p, Results: make([][]Result, len(contenders))}
 		for range rounds {
 			for i, c := range contenders {
-				r, err := loads[i].Run(ctx)
+				r, err := c.run(ctx, loads[i].Run)
 				if err != nil {
 					return nil, fmt.Errorf("%s on %s: %w", p.Name, c.Name, err)
-				}
-				if c.Settle != nil {
-					if err := c.Settle(ctx); err != nil {
-						return nil, fmt.Errorf("wait for %s: %w", c.Name, err)
-					}
 				}
 				row.Results[i] = append(row.Results[i], r)
 			}
@@ -67,6 +63,34 @@ func Compare(ctx context.Context, contenders []Contender, points []Point, rounds
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// run runs a load and what follows it.
+func (c Contender) run(ctx context.Context, load func(context.Context) (Result, error)) (r Result, err error) {
+	var before time.Duration
+	if c.CPU != nil {
+		if before, err = c.CPU(); err != nil {
+			return r, err
+		}
+	}
+	if r, err = load(ctx); err != nil {
+		return r, err
+	}
+	start := time.Now()
+	if c.Settle != nil {
+		if err := c.Settle(ctx); err != nil {
+			return r, err
+		}
+		r.Behind = time.Since(start)
+	}
+	if c.CPU != nil {
+		after, err := c.CPU()
+		if err != nil {
+			return r, err
+		}
+		r.CPU = after - before
+	}
+	return r, nil
 }
 
 // Rates returns what a contender did in a second, round by round.
@@ -85,6 +109,24 @@ func (r Row) Ratios(contender int) []float64 {
 		out[i] /= rate
 	}
 	return out
+}
+
+// behind returns Rates, but for the time until the contender had settled, too.
+func (r Row) behind(contender int) []float64 {
+	out := r.Rates(contender)
+	for i, one := range r.Results[contender] {
+		out[i] *= one.Elapsed.Seconds() / (one.Elapsed + one.Behind).Seconds()
+	}
+	return out
+}
+
+// cpu returns the µs of a processor that a request took of a contender.
+func (r Row) cpu(contender int) float64 {
+	var all []float64
+	for _, one := range r.Results[contender] {
+		all = append(all, float64(one.CPU.Microseconds())/float64(one.Done))
+	}
+	return median(all)
 }
 
 func (r Row) p99(contender int) time.Duration {
@@ -120,6 +162,19 @@ func WriteTable(w io.Writer, unit string, contenders []string, rows []Row) error
 			fmt.Fprintf(tw, "| %s\t", spread(r.Ratios(i+1), "%.2f"))
 		}
 		fmt.Fprintln(tw, "|")
+	}
+	return tw.Flush()
+}
+
+// WriteCosts prints, as a Markdown table, what stands behind the rates: how many
+// a second with the time until each contender had settled, and of processors.
+func WriteCosts(w io.Writer, unit string, contenders []string, rows []Row) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
+	fmt.Fprintf(tw, "| point\t| server\t| %s until all is stored (min–max)\t| CPU µs a request\t|\n|---\t|---\t|---\t|---\t|\n", unit)
+	for _, r := range rows {
+		for i, name := range contenders {
+			fmt.Fprintf(tw, "| %s\t| %s\t| %s\t| %.0f\t|\n", r.Point.Name, name, spread(r.behind(i), "%.0f"), r.cpu(i))
+		}
 	}
 	return tw.Flush()
 }

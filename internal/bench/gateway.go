@@ -15,7 +15,8 @@ import (
 type Front struct {
 	Name   string
 	Addr   string
-	Settle func(context.Context) error // as of [Contender]
+	Settle func(context.Context) error   // as of [Contender]
+	CPU    func() (time.Duration, error) // as of [Contender]
 }
 
 // ReadPoints are reads in a closed loop.
@@ -33,21 +34,21 @@ func UploadPoints() []Point {
 
 // Reader returns a contender that gets reads of a Patient.
 func (f Front) Reader(token string) Contender {
-	return Contender{Name: f.Name, Settle: f.Settle, Load: func(Point) Load {
+	return Contender{Name: f.Name, Settle: f.Settle, CPU: f.CPU, Load: func(Point) Load {
 		return Load{Addr: f.Addr, Requests: [][]byte{Get(f.Addr, "/fhir/Patient/p-1", token)}, Want: http.StatusOK}
 	}}
 }
 
 // Uploader returns a contender that gets creates of 200 KB.
 func (f Front) Uploader(token string) Contender {
-	return Contender{Name: f.Name, Settle: f.Settle, Load: func(Point) Load {
+	return Contender{Name: f.Name, Settle: f.Settle, CPU: f.CPU, Load: func(Point) Load {
 		return Load{Addr: f.Addr, Requests: [][]byte{upload(f.Addr, token)}, Want: http.StatusCreated}
 	}}
 }
 
 // Creator returns a contender that gets creates of a small resource.
 func (f Front) Creator(token string) Contender {
-	return Contender{Name: f.Name, Settle: f.Settle, Load: func(Point) Load {
+	return Contender{Name: f.Name, Settle: f.Settle, CPU: f.CPU, Load: func(Point) Load {
 		return Load{Addr: f.Addr, Requests: [][]byte{Post(f.Addr, "/fhir/Patient", token, []byte(patient))}, Want: http.StatusCreated}
 	}}
 }
@@ -71,14 +72,9 @@ func CompareOpen(ctx context.Context, fronts []Front, token string, rounds int, 
 			if round == 0 { // connections, buffers and branches get warm
 				l.Duration = min(each, 500*time.Millisecond)
 			}
-			r, err := l.Run(ctx)
+			r, err := Contender{Settle: f.Settle}.run(ctx, l.Run)
 			if err != nil {
 				return nil, fmt.Errorf("open loop on %s: %w", f.Name, err)
-			}
-			if f.Settle != nil {
-				if err := f.Settle(ctx); err != nil {
-					return nil, err
-				}
 			}
 			out[i].Front = f
 			if round > 0 {

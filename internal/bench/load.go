@@ -33,6 +33,8 @@ type Result struct {
 	Elapsed time.Duration
 	P50     time.Duration
 	P99     time.Duration
+	Behind  time.Duration // what the server did behind its answers went on so long
+	CPU     time.Duration // that the server had of the processors, where that is known
 }
 
 // Rate returns requests in a second.

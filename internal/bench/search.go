@@ -55,8 +55,8 @@ func Searches(events int) []Search {
 		at := start.Add(span / values * time.Duration(i))
 		return "date=ge" + at.Format(time.RFC3339) + "&date=lt" + at.Add(long).Format(time.RFC3339)
 	}
-	patient := func(i int) string { return fmt.Sprintf("patient=Patient/%d", i*i*i/20) } // frequent to rare
-	agent := func(i int) string { return fmt.Sprintf("agent=Practitioner/%d", i*i/2) }
+	patient := func(i int) string { return fmt.Sprintf("patient=Patient/%d", i+i*i*i/20) } // frequent to rare
+	agent := func(i int) string { return fmt.Sprintf("agent=Practitioner/%d", i+i*i/2) }
 	kind := func(i int) string {
 		return "type=" + url.QueryEscape(fmt.Sprintf("%s|type-%d", TypeSystem, i*mixedTypes/values))
 	}
