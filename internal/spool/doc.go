@@ -50,4 +50,5 @@
 //	p  a batch before it is sent: 8 bytes, the number up to which it has
 //	   everything; its key; its events
 //	a  nothing: the batch with this number is taken
+//	s  several of these, each after its length, which were written at once
 package spool

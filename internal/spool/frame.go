@@ -16,6 +16,9 @@ const (
 	kindEvents = 'w'
 	kindPlan   = 'p'
 	kindAck    = 'a'
+	// kindSeveral is a frame made of the others, each after its length. Its number
+	// is that of its last one.
+	kindSeveral = 's'
 )
 
 const frameHead = 9
@@ -63,6 +66,38 @@ func parseFrame(b []byte) (frame, error) {
 		return frame{}, errFrame
 	}
 	return f, nil
+}
+
+// eachFrame gives the frame in b, or those that were written as one, to yield,
+// with what each takes on the disk.
+func eachFrame(b []byte, yield func(f frame, size int64) error) error {
+	if len(b) < frameHead || b[0] != kindSeveral {
+		f, err := parseFrame(b)
+		if err != nil {
+			return err
+		}
+		return yield(f, diskSize(len(b)))
+	}
+	size := diskSize(len(b))
+	var frames []frame
+	for rest := b[frameHead:]; len(rest) > 0; {
+		var one []byte
+		var ok bool
+		if one, rest, ok = cutField(rest); !ok {
+			return errFrame
+		}
+		f, err := parseFrame(one)
+		if err != nil {
+			return err
+		}
+		frames = append(frames, f)
+	}
+	for _, f := range frames {
+		if err := yield(f, size/int64(len(frames))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendField[T string | []byte](b []byte, v T) []byte {

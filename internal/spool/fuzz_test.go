@@ -18,7 +18,25 @@ func FuzzFrame(f *testing.F) {
 	f.Add(append(appendHead(nil, kindEnd, 2), make([]byte, 8)...))
 	f.Add(append(appendField(append(appendHead(nil, kindPlan, 3), make([]byte, 8)...), "key"), events...))
 	f.Add(appendHead(nil, kindAck, 4))
+	several := appendField(appendHead(nil, kindSeveral, 6), appendHead(nil, kindBegin, 5))
+	f.Add(appendField(several, append(appendHead(nil, kindEvents, 6), events...)))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 0 && b[0] == kindSeveral {
+			again := appendHead(nil, kindSeveral, 0)
+			if err := eachFrame(b, func(f frame, _ int64) error {
+				if f.kind == kindSeveral {
+					t.Fatalf("%x holds frames that hold frames", b)
+				}
+				e := entry{kind: f.kind, begun: f.begun, number: f.number}
+				if f.kind != kindPlan {
+					again = appendField(again, append(e.head(nil), f.body...))
+				}
+				return nil
+			}); err == nil && len(again) > len(b)+16 {
+				t.Fatalf("%x is read as more than it is", b)
+			}
+			return
+		}
 		fr, err := parseFrame(b)
 		if err != nil {
 			return

@@ -118,18 +118,14 @@ func (s *Spool) resend(ctx context.Context) bool {
 
 // sendHot sends the next batch of what is in memory.
 func (s *Spool) sendHot(ctx context.Context) error {
+	s.mu.Lock()
+	waiting := s.hot
+	s.mu.Unlock()
 	var b batch
 	n := 0
-	for !s.full(&b) {
-		s.mu.Lock()
-		if n == len(s.hot) {
-			s.mu.Unlock()
-			break
-		}
-		r := s.hot[n]
-		s.mu.Unlock()
+	for ; n < len(waiting) && !s.full(&b); n++ {
+		r := &waiting[n]
 		b.add(r.number, r.size, s.events(r.kind, r.body))
-		n++
 	}
 	if err := s.deliver(ctx, &b); err != nil {
 		return err
@@ -227,17 +223,12 @@ func (s *Spool) deliver(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	if s.err != nil {
-		defer s.mu.Unlock()
-		return s.err
-	}
-	number, _, _, err := s.put(kindPlan, 0, plan)
-	s.mu.Unlock()
+	e := &entry{kind: kindPlan, body: plan}
+	err = s.putAlone(e)
 	switch {
 	case err == nil:
 		signal(s.dirty)
-		if err := s.Sync(ctx, number); err != nil {
+		if err := s.Sync(ctx, e.number); err != nil {
 			return err
 		}
 	case !journal.IsFull(err):
@@ -251,6 +242,20 @@ func (s *Spool) deliver(ctx context.Context, b *batch) error {
 	return nil
 }
 
+// putAlone writes e as a frame of its own.
+func (s *Spool) putAlone(e *entry) error {
+	s.pen.Lock()
+	defer s.pen.Unlock()
+	s.mu.Lock()
+	err := s.err
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	_, _, err = s.put(e)
+	return err
+}
+
 // send gives b to the Writer until it takes it. It is false when ctx ended first.
 func (s *Spool) send(ctx context.Context, b *batch, key string) bool {
 	for _, part := range s.parts(b.events, key) {
@@ -259,6 +264,8 @@ func (s *Spool) send(ctx context.Context, b *batch, key string) bool {
 		}
 	}
 	f := appendHead(make([]byte, 0, frameHead), kindAck, b.upTo)
+	s.pen.Lock()
+	defer s.pen.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.acked = max(s.acked, b.upTo)
@@ -389,6 +396,8 @@ func retryAfter(err error) time.Duration {
 // taken. Records that began long ago are written again, so that one slow request
 // does not keep everything after it.
 func (s *Spool) release() error {
+	s.pen.Lock() // else what is just being written is before the end and not in memory
+	defer s.pen.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {

@@ -66,12 +66,16 @@ type Spool struct {
 
 	rolling sync.Mutex // held while the current volume is changed for another
 
+	pen    sync.Mutex // held while something is written to the current volume; before mu
+	buf    []byte     // the pen's
+	number uint64     // of the last frame; the pen's
+
 	mu      sync.Mutex
+	next    *group // waits for the pen; nil: none
 	cur     *volume
 	old     []*volume // in order; drained before what is in memory
 	nextVol uint64
-	buf     []byte
-	number  uint64 // of the last frame
+	written uint64 // number of the last frame
 	last    uint64 // of the last record that ended
 	acked   uint64 // records up to this number are taken
 	begun   map[uint64]*began

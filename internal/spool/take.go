@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -20,9 +19,7 @@ func (s *Spool) Begin(ctx context.Context, rec []byte) (uint64, error) {
 	if s.c.Events == nil {
 		return 0, errNoEvents
 	}
-	return s.append(ctx, kindBegin, 0, rec, func(number uint64, at journal.Position, size int64) {
-		s.begun[number] = &began{record: rec, at: at, size: size}
-	}, true)
+	return s.append(ctx, &entry{kind: kindBegin, body: rec}, true)
 }
 
 // End takes the whole of the record that began under that number, 0 for none.
@@ -32,13 +29,7 @@ func (s *Spool) End(ctx context.Context, begun uint64, rec []byte) (uint64, erro
 	if s.c.Events == nil {
 		return 0, errNoEvents
 	}
-	return s.append(ctx, kindEnd, begun, rec, func(number uint64, at journal.Position, size int64) {
-		if b := s.begun[begun]; b != nil {
-			s.bytes -= b.size
-			delete(s.begun, begun)
-		}
-		s.queue(record{number, kindEnd, rec, at, size})
-	}, begun == 0)
+	return s.append(ctx, &entry{kind: kindEnd, begun: begun, body: rec}, begun == 0)
 }
 
 var _ vigil.Writer = (*Spool)(nil)
@@ -53,10 +44,22 @@ func (s *Spool) Write(ctx context.Context, events []*vigil.Event) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.append(ctx, kindEvents, 0, body, func(number uint64, at journal.Position, size int64) {
-		s.queue(record{number, kindEvents, body, at, size})
-	}, true)
+	_, err = s.append(ctx, &entry{kind: kindEvents, body: body}, true)
 	return err
+}
+
+// taken notes that e is written. The caller holds mu.
+func (s *Spool) taken(e *entry, at journal.Position, size int64) {
+	s.bytes += size
+	if e.kind == kindBegin {
+		s.begun[e.number] = &began{record: e.body, at: at, size: size}
+		return
+	}
+	if b := s.begun[e.begun]; b != nil {
+		s.bytes -= b.size
+		delete(s.begun, e.begun)
+	}
+	s.queue(record{e.number, e.kind, e.body, at, size})
 }
 
 // queue puts a record where sendLoop finds it. The caller holds mu.
@@ -73,9 +76,9 @@ func (s *Spool) queue(r record) {
 	}
 }
 
-// append writes a frame and calls taken while it holds mu. Frames that are not
-// bounded are taken however much is waiting.
-func (s *Spool) append(ctx context.Context, kind byte, begun uint64, body []byte, taken func(uint64, journal.Position, int64), bounded bool) (uint64, error) {
+// append has e written, together with what else is to be written now. Frames that
+// are not bounded are taken however much is waiting.
+func (s *Spool) append(ctx context.Context, e *entry, bounded bool) (uint64, error) {
 	for {
 		s.mu.Lock()
 		if s.err != nil {
@@ -92,52 +95,29 @@ func (s *Spool) append(ctx context.Context, kind byte, begun uint64, body []byte
 				return 0, errRoom
 			}
 		}
-		number, at, size, err := s.put(kind, begun, body)
-		if err == nil {
-			s.bytes += size
-			taken(number, at, size)
-			s.mu.Unlock()
-			signal(s.dirty)
-			return number, nil
-		}
-		s.noSpace = journal.IsFull(err)
+		g, first := s.join(e)
+		others := len(s.begun) > 1
 		s.mu.Unlock()
-		if !journal.IsFull(err) {
-			return 0, err
+		if first {
+			s.write(g, others)
+		} else {
+			<-g.done
+		}
+		if g.err == nil {
+			signal(s.dirty)
+			return e.number, nil
+		}
+		if !journal.IsFull(g.err) {
+			return 0, g.err
 		}
 		signal(s.wake)
 		select {
 		case <-time.After(fullPause):
 		case <-ctx.Done():
-			return 0, fmt.Errorf("write spool: %w", err)
+			return 0, fmt.Errorf("write spool: %w", g.err)
 		}
 	}
 }
-
-// put writes one frame under the next number; begun is for ends only. The caller
-// holds mu. An error that is no full disk ends the spool.
-func (s *Spool) put(kind byte, begun uint64, body []byte) (uint64, journal.Position, int64, error) {
-	frame := appendHead(s.buf[:0], kind, s.number+1)
-	if kind == kindEnd {
-		frame = binary.LittleEndian.AppendUint64(frame, begun)
-	}
-	frame = append(frame, body...)
-	if s.buf = frame; cap(frame) > 1<<20 {
-		s.buf = nil // one large record must not hold its memory for ever
-	}
-	at, err := s.cur.j.Write(frame)
-	if err != nil {
-		if !journal.IsFull(err) {
-			s.fail(fmt.Errorf("write spool: %w", err))
-		}
-		return 0, at, 0, err
-	}
-	s.number++
-	return s.number, at, diskSize(len(frame)), nil
-}
-
-// diskSize is about what a frame takes in a journal.
-func diskSize(n int) int64 { return (int64(n) + 72 + 4095) &^ 4095 }
 
 // fail makes err the answer to everything. The caller holds mu.
 func (s *Spool) fail(err error) {
@@ -224,7 +204,7 @@ func (s *Spool) syncOnce() {
 	s.rolling.Lock()
 	defer s.rolling.Unlock()
 	s.mu.Lock()
-	number, j := s.number, s.cur.j
+	number, j := s.written, s.cur.j
 	done := s.stable >= number || s.err != nil
 	s.mu.Unlock()
 	if done {

@@ -190,11 +190,7 @@ func (s *Spool) read(v *volume, yield func(f frame, size int64) error) error {
 		return err
 	}
 	err = j.Replay(func(_ journal.Position, b []byte) error {
-		f, err := parseFrame(b)
-		if err != nil {
-			return err
-		}
-		return yield(f, diskSize(len(b)))
+		return eachFrame(b, yield)
 	})
 	if journal.IsFull(err) {
 		err = nil // every frame was given
@@ -217,12 +213,12 @@ func (s *Spool) interrupted() error {
 	slices.Sort(numbers)
 	for _, n := range numbers {
 		rec := begun[n].record
-		number, at, size, err := s.put(kindEnd, n, rec)
+		e := &entry{kind: kindEnd, begun: n, body: rec}
+		at, size, err := s.put(e)
 		if err != nil {
 			return err
 		}
-		s.bytes += size
-		s.queue(record{number, kindEnd, rec, at, size})
+		s.taken(e, at, size)
 	}
 	if len(numbers) > 0 {
 		s.c.Log.Warn("requests were under way when the process ended; they are recorded as such", "requests", len(numbers))
@@ -239,6 +235,8 @@ func (s *Spool) roll() error {
 	if err != nil {
 		return err
 	}
+	s.pen.Lock()
+	defer s.pen.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.cur
@@ -268,12 +266,12 @@ func (s *Spool) roll() error {
 	old.j = nil
 	s.old = append(s.old, old)
 	s.noSpace = false
-	s.announceStable(s.number)
+	s.announceStable(s.written)
 	return nil
 }
 
 // carry writes records that began and that move wants moved to the end of the
-// current volume, under the number that they have. The caller holds mu.
+// current volume, under the number that they have. The caller holds the pen and mu.
 func (s *Spool) carry(move func(*began) bool) error {
 	for n, b := range s.begun {
 		if !move(b) {
