@@ -26,6 +26,7 @@ type cli struct {
 	Migrate    migrateCmd    `cmd:"" help:"Make a PostgreSQL database ready for this version, or upgrade it."`
 	Erase      eraseCmd      `cmd:"" help:"Remove the documents of events, for good; their places in the log stay."`
 	Prune      pruneCmd      `cmd:"" help:"Remove the documents of a table that are older than they have to be kept."`
+	Backup     backupCmd     `cmd:"" help:"Copy a store, while its server goes on."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine: Vigil beside PostgREST over PostgreSQL."`
 	Gateway    gatewayCmd    `cmd:"" help:"Stand before a FHIR server and record every request to it."`
 	Spool      spoolCmd      `cmd:"" help:"Look into a gateway's spool."`

@@ -47,6 +47,7 @@ func (s *serving) handler() (http.Handler, error) {
 			{Path: "/_logs", Handler: logs.Logs()},
 			{Path: "/_bulk", Handler: logs.Bulk()},
 			{Path: "/api/events/raw", Handler: logs.CLEF()},
+			{Path: upkeepPath, Handler: s.upkeep()},
 			{Path: "/ingest/clef", Handler: logs.CLEF()},
 		},
 		API: api, Log: web.Handle(log.Serve, postgrest.ErrorWriter(s.log)),

@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"vigil"
-	"vigil/internal/store"
-	"vigil/internal/store/postgres"
 )
 
 type eraseCmd struct {
@@ -22,10 +18,12 @@ type eraseCmd struct {
 func (*eraseCmd) Help() string {
 	return `The document, its sender and its salt are removed; the leaf of the log stays, so
 that every proof and checkpoint holds, and nobody can find out from it what the
-document said. Copies in backups and in the database's log of writes go with these.`
+document said. A running server does it itself, asked through its socket; what its
+journal still held is overwritten before the command ends. Copies in backups, and
+in a database's log of writes, go with these.`
 }
 
-// Run erases events of a database.
+// Run erases events.
 func (c *eraseCmd) Run(ctx context.Context, std *stdio) error {
 	var uids []vigil.UID
 	for _, text := range c.UIDs {
@@ -35,9 +33,7 @@ func (c *eraseCmd) Run(ctx context.Context, std *stdio) error {
 		}
 		uids = append(uids, uid)
 	}
-	return c.remove(ctx, std, func(s store.Remover) (int64, error) {
-		return s.Erase(ctx, uids, store.Removal{Reason: c.Reason, Sender: sender()})
-	})
+	return c.remove(ctx, std, "erase", &upkeepRequest{UIDs: uids, Reason: c.Reason})
 }
 
 type pruneCmd struct {
@@ -47,15 +43,13 @@ type pruneCmd struct {
 	Before string `required:"" help:"Events received before this go: a date, a time with its zone, or an age such as 2190d." placeholder:"TIME"`
 }
 
-// Run prunes a table of a database.
+// Run prunes a table.
 func (c *pruneCmd) Run(ctx context.Context, std *stdio) error {
 	before, err := parseBefore(c.Before, time.Now())
 	if err != nil {
 		return err
 	}
-	return c.remove(ctx, std, func(s store.Remover) (int64, error) {
-		return s.Prune(ctx, c.Table, before, store.Removal{Reason: c.Reason, Sender: sender()})
-	})
+	return c.remove(ctx, std, "prune", &upkeepRequest{Table: c.Table, Before: before, Reason: c.Reason})
 }
 
 // parseBefore reads the end of what is pruned.
@@ -72,24 +66,20 @@ func parseBefore(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, usagef("--before %q: want 2020-01-31, 2020-01-31T00:00:00Z or an age in days such as 2190d", text)
 }
 
-// remove opens the store, removes and tells how many events it were.
-func (s *settings) remove(ctx context.Context, std *stdio, do func(store.Remover) (int64, error)) (err error) {
+// remove removes, and tells how many events it were.
+func (s *settings) remove(ctx context.Context, std *stdio, what string, in *upkeepRequest) error {
 	cfg, err := s.load(std, nil)
 	if err != nil {
 		return err
 	}
-	if !cfg.IsPostgres() {
-		return usagef("%s: events can be removed from a store in PostgreSQL", storeName(cfg))
-	}
-	opened, err := postgres.Open(ctx, databaseOptions(cfg), storeConfig(cfg, slog.New(slog.DiscardHandler), nil))
-	if err != nil {
-		return readiness(err)
-	}
-	defer func() { err = errors.Join(err, opened.Close()) }()
-	n, err := do(opened)
+	out, err := s.maintain(ctx, std, cfg, what, in)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(std.Out, "%s removed; the table system has the record\n", number(n, "event was", "events were"))
+	record := "; the table system has the record"
+	if out.Removed == 0 {
+		record = ""
+	}
+	_, err = fmt.Fprintf(std.Out, "%s removed%s\n", number(out.Removed, "event was", "events were"), record)
 	return err
 }

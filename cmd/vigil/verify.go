@@ -22,6 +22,7 @@ type verifyCmd struct {
 	URL     string   `name:"url" help:"Verify what a running server says, instead of a store." placeholder:"URL"`
 	Token   string   `help:"Token of a role that may read all tables, or @FILE; VIGIL_TOKEN is the default." placeholder:"TOKEN"`
 	Key     string   `help:"Verifier key of the log, as it was noted when the log was new, or @FILE." placeholder:"KEY"`
+	Backup  bool     `help:"The store is a copy made by vigil backup, which no rollback guard knows."`
 	Against []string `help:"File with an older checkpoint that the log must extend; may be given several times." placeholder:"CHECKPOINT"`
 }
 
@@ -97,6 +98,9 @@ func (c *verifyCmd) evidence(ctx context.Context, cfg *config.Config) (*evidence
 		return nil, err
 	}
 	e, err := localEvidence(s, cfg)
+	if err == nil && c.Backup {
+		err = e.ofCopy(dir)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -145,6 +149,21 @@ func localEvidence(s durable, cfg *config.Config) (*evidence, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// ofCopy has the log of a backup compared with the checkpoint beside it. That
+// the guard does not know it, or knows a later state, is what a copy is.
+func (e *evidence) ofCopy(dir string) error {
+	if dir == "" {
+		return usagef("--backup is for copies that vigil backup made")
+	}
+	e.problems = nil
+	note, err := os.ReadFile(filepath.Join(dir, store.BackupCheckpoint))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	e.checkpoint = note
+	return err
 }
 
 // verify compares and prints.

@@ -17,7 +17,7 @@ var tableName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 
 // reserved are the names of routes that are no tables.
 var reserved = []string{
-	"events_view", "log", "raw", "rpc", "fhir", "ui", "live", "ready", "metrics",
+	"events_view", "log", "raw", "rpc", "store", "fhir", "ui", "live", "ready", "metrics",
 	"_logs", "_bulk", "ingest", "api", "ohf_hdr_fhir_audit",
 }
 
