@@ -69,7 +69,8 @@ func openSpooled(o *outlets, dir string, metrics prometheus.Registerer) (s *spoo
 	for _, x := range o.list {
 		sp, err := spool.Open(spool.Config{
 			Dir: filepath.Join(dir, "sink-"+x.name), Writer: sink.Resume(x.writer, spoolKey), Log: o.log.With("sink", x.name),
-			Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"sink": x.name}, metrics),
+			// The spools of gateways have the label gateway, and one metric has the same labels everywhere.
+			Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"gateway": "sink-" + x.name}, metrics),
 		})
 		if err != nil {
 			return s, err
