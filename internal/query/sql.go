@@ -19,11 +19,17 @@ type SQLTable struct {
 	// Short says that there is an index over the first [ShortText] characters of
 	// the text at this path; nil is none.
 	Short func(Path) bool
+	// Sorted says that there is such an index in collation "C", for ranges too; nil
+	// is none.
+	Sorted func(Path) bool
 	// Key returns a condition that holds for every row whose list column has the
 	// value, and that an index serves: an expression with one %s for the parameter,
 	// and that; nil is none. It may hold for other rows, and where the list is null.
 	Key func(column int, value string) (expr, typ, arg string, ok bool)
 }
+
+// sorted reports whether an index has the beginnings of the texts in order.
+func (t *SQLTable) sorted(p Path) bool { return t.Sorted != nil && t.Sorted(p) }
 
 // ShortText is how many characters of a text indexes have: no more than 2.7 kB
 // has a place in one.

@@ -28,6 +28,9 @@ func sqlTableOf() query.SQLTable {
 		Short: func(p query.Path) bool {
 			return p.Column == "event" && len(p.Steps) > 0 && p.Steps[len(p.Steps)-1].Text
 		},
+		Sorted: func(p query.Path) bool {
+			return p.Column == "event" && len(p.Steps) == 1 && p.Steps[0].Text
+		},
 		Key: func(column int, value string) (expr, typ, arg string, ok bool) {
 			return "coalesce(" + ident(schema.Columns[column].Name) + "::text, '') like %s", "text", "%" + strings.NewReplacer(`\`, `%`, `"`, "%", "%", `\%`, "_", `\_`).Replace(value) + "%", true
 		},

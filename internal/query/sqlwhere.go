@@ -81,16 +81,31 @@ func (w *sqlWriter) test(t *Test) (string, error) {
 		return w.anyElement(&r, t)
 	}
 	x := w.path(&r)
-	if w.short(t) {
-		x = "left(" + x + ", " + strconv.Itoa(ShortText) + ")"
+	switch {
+	case w.short(t):
+		x = beginning(x)
+		if w.table.sorted(t.Path) {
+			x = collated(x, Text)
+		}
+	case t.Quant == QuantNone && sqlBetween[t.Op] != "" && w.table.sorted(t.Path):
+		precise, err := w.compare(x, r.typ, t)
+		text := []rune(t.Value)
+		return "(" + collated(beginning(w.path(&r)), Text) + sqlBetween[t.Op] + w.arg(string(text[:min(len(text), ShortText)]), "text") + " and " + precise + ")", err
 	}
 	return w.compare(x, r.typ, t)
 }
 
+// sqlBetween are the operators of ranges with those that hold for the beginnings
+// of texts where they hold for the texts, and are null where they are.
+var sqlBetween = map[Op]string{Gt: " >= ", Gte: " >= ", Lt: " <= ", Lte: " <= "}
+
+// beginning is as much of a text as indexes have.
+func beginning(x string) string { return "left(" + x + ", " + strconv.Itoa(ShortText) + ")" }
+
 // short reports whether a comparison may as well look at the beginnings of the
 // texts, which an index has: what equals a shorter text is as short itself.
 func (w *sqlWriter) short(t *Test) bool {
-	if w.table.Short == nil || t.Op != Eq && t.Op != In || t.Quant != QuantNone || !w.table.Short(t.Path) {
+	if t.Op != Eq && t.Op != In || t.Quant != QuantNone || !(w.table.Short != nil && w.table.Short(t.Path) || w.table.sorted(t.Path)) {
 		return false
 	}
 	list := t.List

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"vigil"
 	"vigil/internal/pgtest"
 	"vigil/internal/query"
@@ -187,15 +185,17 @@ func TestCrashes(t *testing.T) {
 	t.Logf("%d events in %d tries", acked.Load(), tries.Load())
 }
 
-// crash kills a backend, and waits until the server has recovered.
+// crash kills a backend, and waits until the server has ended the others.
 func crash(t testing.TB, url string) error {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
+	conn, watch := dial(t, url), dial(t, url)
+	if err := syscall.Kill(int(conn.PgConn().PID()), syscall.SIGKILL); err != nil {
 		return err
 	}
-	defer conn.Close(context.Background())
-	return syscall.Kill(int(conn.PgConn().PID()), syscall.SIGKILL)
+	if _, err := watch.Exec(t.Context(), "select pg_sleep(30)"); err == nil {
+		return errors.New("the server went on")
+	}
+	return nil
 }
 
 func until(t testing.TB, holds func() bool) {

@@ -49,7 +49,7 @@ func (s *Store) connect(ctx context.Context) error {
 func (s *Store) disconnect() {
 	if c := s.seq.conn; c != nil {
 		_ = closing(c, nil)
-		s.seq.conn = nil
+		s.seq.conn, s.seq.used = nil, time.Time{}
 	}
 }
 
@@ -263,6 +263,27 @@ func (s *Store) follow() {
 	}
 	s.setDown(nil)
 	s.endTurn(ctx)
+}
+
+// tell tells other front ends of commits that did not: none hears of more than
+// one in a while, since each costs every listener a moment.
+func (s *Store) tell() {
+	q := &s.seq
+	if !q.owed {
+		return
+	}
+	q.owed = false
+	ctx, cancel := context.WithTimeout(s.ctx, turnTimeout)
+	defer cancel()
+	err := s.connect(ctx)
+	if err == nil {
+		_, err = q.conn.Exec(ctx, tellSQL)
+	}
+	if err != nil { // the next commit tells
+		s.disconnect()
+		return
+	}
+	q.told = time.Now()
 }
 
 // writable fails where the database takes no changes. A session keeps what it

@@ -1,11 +1,14 @@
 package postgres
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"vigil"
@@ -19,8 +22,8 @@ var (
 )
 
 // chunks are the numbers of rows that statements insert at once: few enough for
-// all of them to stay prepared, large enough for 65,535 parameters.
-var chunks = [...]int{256, 64, 16, 4, 1}
+// all of them to stay prepared. Groups are mostly as many as clients write.
+var chunks = [...]int{32, 16, 8, 7, 6, 5, 4, 3, 2, 1}
 
 // insertSQL returns the statement that inserts n rows. Names are the program's
 // and the database's own.
@@ -52,6 +55,7 @@ func btoi(b bool) int {
 type inserter struct {
 	name    pgx.Identifier
 	columns []string
+	json    int // column that is jsonb, -1 for none
 	sql     [len(chunks)]string
 }
 
@@ -77,8 +81,8 @@ type table struct {
 
 func newTable(name, facts string) *table {
 	return &table{
-		events: inserter{name: pgx.Identifier{"api", name}, columns: eventColumns},
-		facts:  inserter{name: pgx.Identifier{"vigil", facts}, columns: factColumns},
+		events: inserter{name: pgx.Identifier{"api", name}, columns: eventColumns, json: 1},
+		facts:  inserter{name: pgx.Identifier{"vigil", facts}, columns: factColumns, json: -1},
 	}
 }
 
@@ -121,29 +125,73 @@ func (t *table) flush(b *pgx.Batch) {
 	t.facts.queue(b, t.factArgs)
 }
 
+// copyAll inserts what was added at once, where that is enough for it to pay.
+func (t *table) copyAll(ctx context.Context, conn *pgconn.PgConn) error {
+	if len(t.eventArgs) < copyRows*len(eventColumns) {
+		return nil
+	}
+	err := t.events.copyAll(ctx, conn, t.eventArgs)
+	if err == nil {
+		err = t.facts.copyAll(ctx, conn, t.factArgs)
+	}
+	t.reset()
+	return err
+}
+
 func (t *table) reset() {
 	clear(t.eventArgs)
 	clear(t.factArgs)
 	t.eventArgs, t.factArgs = t.eventArgs[:0], t.factArgs[:0]
 }
 
-// build gives the leaves of the group to the log, and returns the statements
-// that store it, the last of which commits.
-func (s *Store) build(group []*request, before int64) *pgx.Batch {
+// save stores a group behind the entries before it, in the transaction of the
+// turn. With ahead it takes the turn as well, which fails with [lostTurn] where
+// the log in the database is not what it is here.
+func (s *Store) save(ctx context.Context, group []*request, before int64, ahead bool) error {
 	q, b := &s.seq, &pgx.Batch{}
+	if ahead {
+		_, root := s.tree.Head()
+		b.Queue("begin")
+		b.Queue("select vigil.take_turn($1, $2, $3, $4)", before, root[:], q.stored, q.knownMapping())
+	}
+	senders, bodies := s.add(group)
+	if len(senders) > 0 {
+		b.Queue("insert into vigil.senders (id, body) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing", senders, bodies)
+	}
+	for _, t := range s.tables {
+		if !ahead {
+			if err := t.copyAll(ctx, q.conn.PgConn()); err != nil {
+				return err
+			}
+		}
+		t.flush(b)
+	}
+	var seen []store.Seen
+	for _, r := range group {
+		if r.p.Batch.Key != nil {
+			seen = append(seen, r.p.Seen())
+		}
+		for _, take := range r.takes {
+			take.queue(b)
+			q.rows[take.table] -= take.count
+		}
+	}
+	queueKeys(b, seen)
+	s.queueTree(b, before)
+	return q.conn.SendBatch(ctx, b).Close()
+}
+
+// add gives the leaves of the group to the log and its rows to the tables, and
+// returns the senders that are not stored yet.
+func (s *Store) add(group []*request) (senders []pgtype.UUID, bodies []string) {
+	q := &s.seq
 	q.hashes, s.tiles.written = q.hashes[:0], nil
 	for _, t := range s.tables {
 		t.reset()
 	}
 	var sr store.Row
-	var ids []pgtype.UUID
-	var bodies []string
-	var seen []store.Seen
 	clear(q.fresh)
 	for _, r := range group {
-		if r.p.Batch.Key != nil {
-			seen = append(seen, r.p.Seen())
-		}
 		for i := range r.p.Items {
 			row := &r.rows[i]
 			r.p.Row(i, &sr)
@@ -156,25 +204,11 @@ func (s *Store) build(group []*request, before int64) *pgx.Batch {
 			q.rows[n]++
 			if id := row.sender.id; row.sender.body != "" && !q.known[id] && !q.fresh[id] {
 				q.fresh[id] = true
-				ids, bodies = append(ids, pgtype.UUID{Bytes: id, Valid: true}), append(bodies, row.sender.body)
+				senders, bodies = append(senders, pgtype.UUID{Bytes: id, Valid: true}), append(bodies, row.sender.body)
 			}
 		}
 	}
-	if len(ids) > 0 {
-		b.Queue("insert into vigil.senders (id, body) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing", ids, bodies)
-	}
-	for _, t := range s.tables {
-		t.flush(b)
-	}
-	for _, r := range group {
-		for _, take := range r.takes {
-			take.queue(b)
-			q.rows[take.table] -= take.count
-		}
-	}
-	queueKeys(b, seen)
-	s.queueTree(b, before)
-	return b
+	return senders, bodies
 }
 
 func queueKeys(b *pgx.Batch, seen []store.Seen) {
@@ -202,7 +236,9 @@ func (s *Store) queueTree(b *pgx.Batch, before int64) {
 	_, root := s.tree.Head()
 	b.Queue("update vigil.tree set epoch = $1, size = $2, root = $3, mapping = $4, tables = $5",
 		q.Epoch, q.Next, root[:], s.mappingAfter(before), s.tableStates())
-	b.Queue("select pg_notify('vigil', $1)", strconv.FormatInt(q.Next, 10))
+	if q.telling = time.Since(q.told) >= tellEvery; q.telling {
+		b.Queue(tellSQL)
+	}
 	b.Queue("commit")
 }
 

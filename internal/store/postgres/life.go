@@ -12,6 +12,8 @@ import (
 	"vigil/internal/store"
 )
 
+const analyzeEvery = 3 * time.Second
+
 // Err implements [store.Store].
 func (s *Store) Err() error {
 	if err := s.failed(); err != nil {
@@ -172,6 +174,32 @@ func (s *Store) keepHouse(ctx context.Context, now time.Time) error {
 	}
 	_, err = conn.Exec(ctx, "delete from vigil.keys where at <= $1", now.Add(-store.KeyLife))
 	return err
+}
+
+// analyze has the database look at its tables again when they have grown much.
+// What it finds in a table that was empty a minute ago, it finds without indexes.
+func (s *Store) analyze() {
+	tick := time.NewTicker(analyzeEvery)
+	defer tick.Stop()
+	for known := int64(0); ; {
+		select {
+		case <-tick.C:
+		case <-s.ctx.Done():
+			return
+		}
+		size := s.tree.Size()
+		if size < known+known/2+5000 || s.down.Load() != nil {
+			continue
+		}
+		conn, err := connectWriter(s.ctx, s.writer)
+		if err == nil {
+			_, err = conn.Exec(s.ctx, "select vigil.analyze()")
+			_ = closing(conn, nil)
+		}
+		if known = size; err != nil {
+			s.log.Debug("the tables were not analyzed", "err", err)
+		}
+	}
 }
 
 func timeOf(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

@@ -78,6 +78,7 @@ func Open(ctx context.Context, o Options, c store.Config) (*Store, error) {
 func (s *Store) start() {
 	if s.rollback == nil {
 		s.running.Go(s.sequence)
+		s.behind.Go(s.analyze)
 	}
 	s.behind.Go(s.listen)
 }

@@ -19,7 +19,17 @@ const (
 	writeTimeout = 2 * time.Minute
 	turnTimeout  = 20 * time.Second // to connect and get the row's lock
 	maxKnown     = 10_000           // senders that are remembered to be stored
+	hotFor       = time.Second      // how long it is likely that the connection is as it was
+	tellEvery    = 20 * time.Millisecond
+	tellSQL      = "select pg_notify('vigil', '')"
 )
+
+// lostTurn is the SQLSTATE of vigil.take_turn where the log in the database is
+// not what the caller said.
+const lostTurn = "40001"
+
+// errLostTurn says that another front end wrote since the last turn.
+var errLostTurn = errors.New("another front end has written")
 
 // sequencer is what belongs to the goroutine that writes. Next is what the log
 // here has; others may be ahead.
@@ -36,6 +46,18 @@ type sequencer struct {
 	fresh   map[[16]byte]bool // those of the group that are not
 	begun   []int64           // rows before the group
 	purged  time.Time
+	used    time.Time // when the connection last did what was asked, zero if it is not to be relied on
+	told    time.Time // when other front ends were last told of a commit
+	telling bool      // the group tells them
+	owed    bool      // they are yet to be told
+}
+
+// knownMapping is what vigil.tree has for the mapping, as far as is known here.
+func (q *sequencer) knownMapping() any {
+	if !q.uniform {
+		return nil
+	}
+	return q.mapping
 }
 
 // Write implements [vigil.Writer].
@@ -85,9 +107,16 @@ func (s *Store) sequence() {
 			continue
 		}
 		if closed {
+			s.tell()
 			return
 		}
+		var owed <-chan time.Time
+		if s.seq.owed {
+			owed = time.After(tellEvery)
+		}
 		select {
+		case <-owed:
+			s.tell()
 		case <-s.queue.wake:
 		case <-s.grown:
 			s.follow()
@@ -166,16 +195,40 @@ func (s *Store) attempt(group []*request) ([]outcome, error) {
 	if err := s.failed(); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(s.ctx, writeTimeout)
+	defer cancel()
+	if s.mayGoAhead(group) {
+		if outcomes, err := s.write(ctx, group, true); !errors.Is(err, errLostTurn) {
+			return outcomes, err
+		}
+	}
 	if err := s.turn(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, writeTimeout)
-	defer cancel()
-	q := &s.seq
 	if err := s.findKeys(ctx, group); err != nil {
 		s.disconnect()
 		return nil, err
 	}
+	return s.write(ctx, group, false)
+}
+
+// mayGoAhead reports whether a group is worth being sent with the question for
+// the turn, in one trip: nothing has to be read before, it is not that large, and
+// the connection was good a moment ago.
+func (s *Store) mayGoAhead(group []*request) bool {
+	n := 0
+	for _, r := range group {
+		if n += len(r.p.Items); r.p.Batch.Key != nil || len(r.takes) > 0 || n >= copyRows {
+			return false
+		}
+	}
+	s.seq.Keys = store.Keys{}
+	return s.seq.conn != nil && s.down.Load() == nil && time.Since(s.seq.used) < hotFor
+}
+
+// write gives the group its places, and stores it.
+func (s *Store) write(ctx context.Context, group []*request, ahead bool) ([]outcome, error) {
+	q := &s.seq
 	before, now := q.Next, s.cfg.Now()
 	q.Begin()
 	q.begun = append(q.begun[:0], q.rows...)
@@ -188,11 +241,13 @@ func (s *Store) attempt(group []*request) ([]outcome, error) {
 		}
 	}
 	if len(write) == 0 {
-		s.endTurn(ctx)
+		if !ahead {
+			s.endTurn(ctx)
+		}
 		return outcomes, nil
 	}
 	start := time.Now()
-	err := q.conn.SendBatch(ctx, s.build(write, before)).Close()
+	err := s.save(ctx, write, before, ahead)
 	switch {
 	case err == nil:
 		s.settle(before, time.Since(start))
@@ -200,6 +255,9 @@ func (s *Store) attempt(group []*request) ([]outcome, error) {
 	case refused(err):
 		s.takeBack(before)
 		s.endTurn(ctx)
+		if ahead && state(err) == lostTurn {
+			err = errLostTurn
+		}
 		return nil, err
 	}
 	s.disconnect()
@@ -220,6 +278,10 @@ func (s *Store) takeBack(before int64) {
 func (s *Store) settle(before int64, took time.Duration) {
 	q := &s.seq
 	q.uniform, q.mapping, q.stored = s.mappingAfter(before) != nil, s.mapping, q.Epoch
+	q.used, q.owed = time.Now(), !q.telling
+	if q.telling {
+		q.told = q.used
+	}
 	if len(q.known)+len(q.fresh) > maxKnown {
 		clear(q.known)
 	}

@@ -27,14 +27,15 @@ func (s *Store) sqlTable(t *store.Table) query.SQLTable {
 			case ofFacts && !ofEvents: // each event has its row there
 				from = facts + " f cross join lateral (select f.id, f._received) t"
 			case ofFacts:
-				from += " left join " + facts + " f on f.id = t.id and f._received = t._received"
+				from += " join " + facts + " f on f.id = t.id and f._received = t._received"
 			}
 			if used[store.ColSender] {
 				from += " left join vigil.senders s on s.id = t._sender"
 			}
 			return from
 		},
-		Short: hasIndex,
+		Short:  hasIndex,
+		Sorted: func(p query.Path) bool { return isMember(p, "asctime") },
 		Key: func(column int, value string) (expr, typ, arg string, ok bool) {
 			f := vigil.Fact(column - store.ColFacts)
 			if column < store.ColFacts || !isKeyed(f) {
@@ -63,16 +64,18 @@ var sqlColumns = func() []string {
 
 // hasIndex reports whether the migrations made an index over the texts at a path.
 func hasIndex(p query.Path) bool {
-	if p.Column != "event" || len(p.Steps) == 0 || len(p.Steps) > 2 {
+	return isMember(p, "subject") || isMember(p, "patient") || isMember(p, "source", "type")
+}
+
+// isMember reports whether a path is that of the text of a member of the document.
+func isMember(p query.Path, keys ...string) bool {
+	if p.Column != "event" || len(p.Steps) != len(keys) {
 		return false
 	}
 	for i, s := range p.Steps {
-		if s.IsIndex || s.Text != (i == len(p.Steps)-1) {
+		if s.IsIndex || s.Key != keys[i] || s.Text != (i == len(keys)-1) {
 			return false
 		}
 	}
-	if len(p.Steps) == 2 {
-		return p.Steps[0].Key == "source" && p.Steps[1].Key == "type"
-	}
-	return p.Steps[0].Key == "subject" || p.Steps[0].Key == "patient"
+	return true
 }

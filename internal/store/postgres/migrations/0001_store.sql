@@ -132,15 +132,18 @@ begin
     ) partition by range (_received)', table_name);
   execute format('comment on column api.%I._canonical is %L', table_name, 'Whether the log commits to the text of event instead of to what was received.');
   execute format('comment on column api.%I._raw is %L', table_name, 'What was received, where it is not the text of event.');
-  execute format('create index on api.%I (_received desc, id desc)', table_name);
+  -- Its end is where rows are added, which costs the least.
+  execute format('create index on api.%I (_received, id)', table_name);
   execute format('create index on api.%I using brin (_received)', table_name);
   execute format('create index on api.%I (_index)', table_name);
-  execute format('create index on api.%I using gin ((event->''tags'') jsonb_path_ops) where (event->''tags'') is not null', table_name);
+  execute format('create index on api.%I using gin ((event->''tags'') jsonb_path_ops) with (gin_pending_list_limit = 256) where (event->''tags'') is not null', table_name);
   -- A text of more than 2.7 kB has no place in an index, and must not keep an event
   -- out. Partial indexes would do, but the planner has no statistics from them.
   execute format('create index on api.%I (left(event->>''subject'', 500))', table_name);
   execute format('create index on api.%I (left(event->>''patient'', 500))', table_name);
   execute format('create index on api.%I (left(event->''source''->>''type'', 500))', table_name);
+  -- For ranges of times as logserver spells them.
+  execute format('create index on api.%I (left(event->>''asctime'', 500) collate "C")', table_name);
   execute format('create table vigil.%I (
       id         bigint      not null,
       _received  timestamptz not null,
@@ -156,6 +159,11 @@ begin
   -- events: narrow rows (fact, value, id) took 12 times as long to insert as lists
   -- with a GIN of patients and agents, and 4 times the space; one jsonb, 3 times.
   execute format('create index on vigil.%I using gin (_keys) with (gin_pending_list_limit = 512)', facts);
+  -- What searches of FHIR ask for in ranges, or for what is rare. Each costs a few
+  -- hundredths of what an insertion takes.
+  execute format('create index on vigil.%I (_occurred, id)', facts);
+  execute format('create index on vigil.%I (_type, id)', facts);
+  execute format('create index on vigil.%I (_outcome, id)', facts);
   execute format('create table vigil.%I partition of api.%I default', vigil.part('', t, 'default'), table_name);
   execute format('create table vigil.%I partition of vigil.%I default', vigil.part('_facts_', t, 'default'), facts);
   perform vigil.never_changes(format('api.%I', table_name)::regclass);
@@ -199,6 +207,40 @@ begin
   return failed;
 end $$;
 
+-- take_turn locks the log's row for who knows what is in it, and fails for others,
+-- who have to read first what was written since.
+create function vigil.take_turn(at bigint, top bytea, in_epoch integer, by bigint) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from vigil.tree where size = at and root = top and epoch = in_epoch and mapping is not distinct from by for update;
+  if not found then
+    raise exception 'the log has changed' using errcode = 'serialization_failure';
+  end if;
+end $$;
+
+-- analyze gives the planner statistics of tables that have grown by half since it
+-- last had some. The server makes them of partitions by itself, but later, and
+-- never of a table of partitions.
+create function vigil.analyze() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  t vigil.tables;
+  known real;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('vigil.analyze')) then
+    return;
+  end if;
+  for t in select * from vigil.tables order by number loop
+    select coalesce(sum(greatest(c.reltuples, 0)), 0) into known from pg_inherits i join pg_class c on c.oid = i.inhrelid
+      where i.inhparent = format('api.%I', t.name)::regclass
+        and exists (select from pg_stats s where s.schemaname = 'api' and s.tablename = t.name);
+    if (select (r.tables->t.name->>'rows')::bigint from vigil.tree r) > 1.5 * known + 5000 then
+      execute format('analyze api.%I', t.name);
+      execute format('analyze vigil.%I', vigil.facts_of(t));
+    end if;
+  end loop;
+end $$;
+
 -- in_default says which event tables have rows in their default partition.
 create function vigil.in_default() returns setof text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -215,7 +257,8 @@ begin
 end $$;
 
 revoke all on all functions in schema vigil from public;
-grant execute on function vigil.make_partitions(timestamptz), vigil.in_default() to vigil_writer;
+grant execute on function vigil.make_partitions(timestamptz), vigil.in_default(), vigil.analyze(),
+  vigil.take_turn(bigint, bytea, integer, bigint) to vigil_writer;
 grant execute on function vigil.facts_of(vigil.tables) to vigil_writer, vigil_reader;
 grant usage on schema api, vigil to vigil_writer, vigil_reader;
 grant select, update on vigil.tree to vigil_writer;
