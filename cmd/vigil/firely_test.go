@@ -420,6 +420,71 @@ func (s *site) launchForward() {
 	}
 }
 
+// serilog sends events as Serilog's sink for Seq does (SeqIngestionApiClient): the
+// compact events of a batch a line each, and of the answer the least level.
+func serilog(t *testing.T, server, path, key string, batch ...string) (level *string, status int) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server+path, strings.NewReader(strings.Join(batch, "\n")+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/vnd.serilog.clef; charset=utf-8")
+	r.Header.Set("X-Seq-ApiKey", key)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct{ MinimumLevelAccepted *string }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatalf("%s: %d is not answered in JSON: %v", path, resp.StatusCode, err)
+	}
+	return answer.MinimumLevelAccepted, resp.StatusCode
+}
+
+// TestSerilog: a program that logs by Serilog uses Vigil as its Seq, and so does
+// Vigil's own sink for Seq, as Firely's page configures it.
+func TestSerilog(t *testing.T) {
+	seq := newProcess(t, filepath.Join(t.TempDir(), "store"))
+	seq.mustStart()
+	server, key := "http://"+seq.addr, token(t, "log_writer")
+	for i, path := range []string{"/api/events/raw?clef", "/ingest/clef"} {
+		level, status := serilog(t, server, path, key,
+			fmt.Sprintf(`{"@t":"2026-02-03T04:05:06.7890000Z","@mt":"Opened {Path}","@l":"Warning","@tr":"4bf92f3577b34da6a3ce929d0e0e4736","Path":"/a/%d","nested":{"list":[1,null]}}`, i),
+			`{"@t":"2026-02-03T04:05:07.0000000Z","@mt":"{@Odd}","Odd":{"a":"x\ny"},"@@name":1}`)
+		if status != http.StatusCreated || level != nil {
+			t.Errorf("%s: %d, least level %v", path, status, level)
+		}
+		if _, status := serilog(t, server, path, key, `{"@t":"2026-02-03T04:05:07Z"`); status != http.StatusBadRequest {
+			t.Errorf("%s: a broken event is answered by %d", path, status)
+		}
+		if _, status := serilog(t, server, path, "not-a-key", `{"@t":"2026-02-03T04:05:07Z"}`); status != http.StatusUnauthorized {
+			t.Errorf("%s: a wrong key is answered by %d", path, status)
+		}
+	}
+	s := newSite(t, fhirAnswers(t).URL, "audit.logsettings.json",
+		`{"AuditLog": {"Enrich": ["WithMachineName", {"Name": "WithCorrelationIdHeader", "Args": {"headerKey": "x-ward"}}],
+			"WriteTo": [{"Name": "Seq", "Args": {"serverUrl": "`+server+`", "apiKey": "%SEQ_KEY%"}}]}}`)
+	s.env = []string{"SEQ_KEY=" + key}
+	s.open()
+	s.ask("GET", "/fhir/Observation/o1", "", "X-Ward", "visit-7")
+	there := &site{process: seq}
+	var rows []map[string]any
+	eventually(t, "events in Seq", s.process, func() bool {
+		rows = there.read("logs?select=event&order=id")
+		return len(rows) == 4+2
+	})
+	text, err := json.Marshal(rows)
+	if err != nil || strings.Contains(s.out.String(), key) {
+		t.Errorf("%v; the log has the key: %v", err, strings.Contains(s.out.String(), key))
+	}
+	for _, want := range []string{`"Path":"/a/1"`, `"@@name":1`, `"RequestResponse":"[Request]"`, `"StatusCode":-1`, `"StatusCode":200`, `"CorrelationId":"visit-7"`, `"@mt":"[Audit] {RequestResponse} {Action} {Path}`, `"Action":"instance_read"`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in %s", want, text)
+		}
+	}
+}
+
 // TestPeersRefused: what is wrong with the settings ends the start with code 2 and
 // says where; vigil config says the same.
 func TestPeersRefused(t *testing.T) {
