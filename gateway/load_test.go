@@ -70,7 +70,7 @@ func serveForLoad(kind, upstream, dir string) error {
 		return append(events, e), err
 	}})
 	sink := vigil.WriterFunc(func(context.Context, []*vigil.Event) error { return nil })
-	sp, err := spool.Open(spool.Config{Dir: dir, Writer: sink, Events: reader.Events})
+	sp, err := spool.Open(spool.Config{Dir: dir, Writer: sink, Events: reader.Events, ByKey: true})
 	if err != nil {
 		return err
 	}

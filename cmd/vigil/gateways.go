@@ -30,7 +30,7 @@ type gatewaysConfig struct {
 	List    []config.Gateway
 	Proxies *config.Config // whose trusted proxies and limits hold
 	Writer  vigil.Writer   // takes what the spools hold
-	ByTable bool           // one table at a time
+	ByTable bool           // one table at a time; else Writer is intoStore, which goes by keys alone
 	Auth    *auth.Authenticator
 	Peers   *peers
 	Dir     string // of the spools that name none
@@ -108,7 +108,7 @@ func (f *frontGateway) open(c *gatewaysConfig) (err error) {
 	})
 	dir := f.spoolDir(c.Dir)
 	f.spool, err = spool.Open(spool.Config{
-		Dir: dir, Writer: c.Writer, ByTable: c.ByTable, Events: reader.Events, MaxBytes: int64(f.SpoolSize),
+		Dir: dir, Writer: c.Writer, ByTable: c.ByTable, ByKey: !c.ByTable, Events: reader.Events, MaxBytes: int64(f.SpoolSize),
 		Log: f.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"gateway": f.Name}, c.Metrics),
 	})
 	if err != nil {

@@ -26,7 +26,12 @@
 // batch that it has taken comes again. (The key stands for the batch: hash the
 // key, not the events, where a store wants a hash of the body.) To other Writers a batch may come twice
 // after a crash. (So may one that was sent while the disk was full, since its
-// key could not be written.)
+// key could not be written.) For a Writer that goes by the key alone
+// ([Config].ByKey), only the key and which records the batch is made of are
+// written: what comes under the key after a crash may be other events of the same
+// records, but a record's events are taken under one key only. Before such a
+// batch is halved its events are written after all, since halves of other events
+// would be others.
 //
 // Events that the Writer refuses for good (invalid, too large, in conflict) are
 // found by halving the batch, and go to the table quarantine with the reason.
@@ -49,6 +54,9 @@
 //	w  events that were written as such
 //	p  a batch before it is sent: 8 bytes, the number up to which it has
 //	   everything; its key; its events
+//	k  the same without its events: 8 bytes, the number up to which everything
+//	   was taken before; 8 bytes, the number up to which it has everything; its
+//	   key
 //	a  nothing: the batch with this number is taken
 //	s  several of these, each after its length, which were written at once
 package spool

@@ -15,6 +15,7 @@ const (
 	kindEnd    = 'e'
 	kindEvents = 'w'
 	kindPlan   = 'p'
+	kindKey    = 'k'
 	kindAck    = 'a'
 	// kindSeveral is a frame made of the others, each after its length. Its number
 	// is that of its last one.
@@ -29,6 +30,7 @@ type frame struct {
 	number uint64
 	begun  uint64 // of an end
 	upTo   uint64 // of a plan
+	after  uint64 // of a key: what was taken before its batch
 	key    string // of a plan
 	body   []byte // record or events; part of what was read
 }
@@ -52,7 +54,14 @@ func parseFrame(b []byte) (frame, error) {
 		}
 		f.begun = binary.LittleEndian.Uint64(f.body)
 		f.body = f.body[8:]
-	case kindPlan:
+	case kindPlan, kindKey:
+		if f.kind == kindKey {
+			if len(f.body) < 8 {
+				return frame{}, errFrame
+			}
+			f.after = binary.LittleEndian.Uint64(f.body)
+			f.body = f.body[8:]
+		}
 		if len(f.body) < 8 {
 			return frame{}, errFrame
 		}

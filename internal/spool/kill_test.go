@@ -31,7 +31,7 @@ func work(dir, out, name string) {
 	if err != nil {
 		panic(err)
 	}
-	s, err := spool.Open(spool.Config{Dir: dir, Events: asEvent, BatchEvents: 5, Writer: fileWriter(f)})
+	s, err := spool.Open(spool.Config{Dir: dir, Events: asEvent, BatchEvents: 5, Writer: fileWriter(f), ByKey: os.Getenv("SPOOL_TEST_BYKEY") != ""})
 	if err != nil {
 		panic(err)
 	}
@@ -77,11 +77,20 @@ func fileWriter(f *os.File) vigil.Writer {
 // TestKill kills a process again and again while it writes. In the end every
 // record that was taken is there, once, or as begun if its end was not taken.
 func TestKill(t *testing.T) {
+	t.Run("events", func(t *testing.T) { killAgain(t, false) })
+	t.Run("key", func(t *testing.T) { killAgain(t, true) })
+}
+
+func killAgain(t *testing.T, byKey bool) {
+	t.Parallel()
 	dir, out := t.TempDir(), t.TempDir()+"/out"
 	taken := map[string]bool{}
 	for round := range 4 {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "SPOOL_TEST_DIR="+dir, "SPOOL_TEST_OUT="+out, fmt.Sprintf("SPOOL_TEST_NAME=r%d", round))
+		if byKey {
+			cmd.Env = append(cmd.Env, "SPOOL_TEST_BYKEY=1")
+		}
 		cmd.Stderr = os.Stderr
 		stdout, err := cmd.StdoutPipe()
 		if err != nil {

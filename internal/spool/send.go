@@ -30,6 +30,9 @@ type batch struct {
 	bytes  int
 	upTo   uint64 // number of the last record
 	size   int64  // of its records on disk
+
+	key     string
+	planned bool // its events are on disk, or cannot be
 }
 
 func (b *batch) add(number uint64, size int64, events []*vigil.Event) {
@@ -51,7 +54,7 @@ const sendEvery = 50 * time.Millisecond
 // sendLoop sends what waits: what was being sent when the last process ended,
 // the old volumes, what is in memory, and so on.
 func (s *Spool) sendLoop(ctx context.Context) {
-	if s.plan != nil && !s.resend(ctx) {
+	if s.plan != nil && s.plan.kind == kindPlan && !s.resend(ctx) {
 		return
 	}
 	var began time.Time
@@ -108,8 +111,8 @@ func (s *Spool) resend(ctx context.Context) bool {
 		s.fail(fmt.Errorf("read batch of spool: %w", err))
 		return false
 	}
-	b := batch{events: events, upTo: s.plan.upTo}
-	if !s.send(ctx, &b, s.plan.key) {
+	b := batch{events: events, upTo: s.plan.upTo, key: s.plan.key, planned: true}
+	if s.send(ctx, &b) != nil {
 		return false
 	}
 	s.plan = nil
@@ -146,20 +149,38 @@ func (s *Spool) sendHot(ctx context.Context) error {
 // that memory holds one batch.
 func (s *Spool) drain(ctx context.Context, v *volume) error {
 	var b batch
+	deliver := func() error {
+		full := b
+		b = batch{}
+		if s.plan != nil { // what may have been sent under this key
+			full.key, full.upTo = s.plan.key, s.plan.upTo
+		}
+		err := s.deliver(ctx, &full)
+		if err == nil {
+			s.plan = nil
+		}
+		return err
+	}
 	err := s.read(v, func(f frame, size int64) error {
 		if f.kind != kindEnd && f.kind != kindEvents || f.number <= s.ackedUpTo() {
 			return ctx.Err()
 		}
+		if s.plan != nil && f.number > s.plan.upTo {
+			if b.upTo > 0 {
+				if err := deliver(); err != nil {
+					return err
+				}
+			}
+			s.plan = nil // all of its records are gone, so it was taken
+		}
 		b.add(f.number, size, s.events(f.kind, f.body))
-		if !s.full(&b) {
+		if s.plan == nil && !s.full(&b) || s.plan != nil && f.number < s.plan.upTo {
 			return nil
 		}
-		full := b
-		b = batch{}
-		return s.deliver(ctx, &full)
+		return deliver()
 	})
 	if err == nil && b.upTo > 0 {
-		err = s.deliver(ctx, &b)
+		err = deliver()
 	}
 	if err != nil {
 		return err
@@ -215,30 +236,49 @@ func (s *Spool) yield() {
 	}
 }
 
-// deliver writes the batch to the journal with its key, and sends it.
+// deliver writes what will be known of the batch after a crash to the journal,
+// unless it has a key and so was written before, and sends it.
 func (s *Spool) deliver(ctx context.Context, b *batch) error {
-	key := fmt.Sprintf("%s-%x", s.session, b.upTo)
-	plan := binary.LittleEndian.AppendUint64(make([]byte, 0, 64+b.bytes+b.bytes/8), b.upTo)
-	plan, err := appendEvents(appendField(plan, key), b.events)
+	if b.key != "" {
+		return s.send(ctx, b)
+	}
+	b.key = fmt.Sprintf("%s-%x", s.session, b.upTo)
+	var err error
+	if s.c.ByKey && !s.c.ByTable {
+		body := binary.LittleEndian.AppendUint64(nil, s.ackedUpTo())
+		body = binary.LittleEndian.AppendUint64(body, b.upTo)
+		err = s.note(ctx, &entry{kind: kindKey, body: appendField(body, b.key)})
+	} else {
+		err = s.writePlan(ctx, b)
+	}
 	if err != nil {
 		return err
 	}
-	e := &entry{kind: kindPlan, body: plan}
-	err = s.putAlone(e)
+	return s.send(ctx, b)
+}
+
+// writePlan writes the batch as it is.
+func (s *Spool) writePlan(ctx context.Context, b *batch) error {
+	plan := binary.LittleEndian.AppendUint64(make([]byte, 0, 64+b.bytes+b.bytes/8), b.upTo)
+	plan, err := appendEvents(appendField(plan, b.key), b.events)
+	if err != nil {
+		return err
+	}
+	b.planned = true
+	return s.note(ctx, &entry{kind: kindPlan, body: plan})
+}
+
+// note writes and syncs a frame about a batch. On a full disk it does without.
+func (s *Spool) note(ctx context.Context, e *entry) error {
+	err := s.putAlone(e)
 	switch {
 	case err == nil:
 		signal(s.dirty)
-		if err := s.Sync(ctx, e.number); err != nil {
-			return err
-		}
+		return s.Sync(ctx, e.number)
 	case !journal.IsFull(err):
 		return err
-	default:
-		s.c.Log.Warn("the disk is full: a batch is sent without its key on disk")
 	}
-	if !s.send(ctx, b, key) {
-		return ctx.Err()
-	}
+	s.c.Log.Warn("the disk is full: a batch is sent without its key on disk")
 	return nil
 }
 
@@ -256,11 +296,11 @@ func (s *Spool) putAlone(e *entry) error {
 	return err
 }
 
-// send gives b to the Writer until it takes it. It is false when ctx ended first.
-func (s *Spool) send(ctx context.Context, b *batch, key string) bool {
-	for _, part := range s.parts(b.events, key) {
-		if !s.sendEvents(ctx, part.events, part.key) {
-			return false
+// send gives b to the Writer until it takes it, or ctx ends.
+func (s *Spool) send(ctx context.Context, b *batch) error {
+	for _, part := range s.parts(b.events, b.key) {
+		if err := s.sendEvents(ctx, b, part.events, part.key); err != nil {
+			return err
 		}
 	}
 	f := appendHead(make([]byte, 0, frameHead), kindAck, b.upTo)
@@ -279,7 +319,7 @@ func (s *Spool) send(ctx context.Context, b *batch, key string) bool {
 		}
 	}
 	s.announceRoom()
-	return true
+	return nil
 }
 
 // part is what the Writer takes or refuses as a whole.
@@ -308,32 +348,43 @@ func (s *Spool) parts(events []*vigil.Event, key string) []part {
 	return parts
 }
 
-// sendEvents tries until the Writer takes the events. What it refuses for good
-// is halved until one event is left, and that goes to quarantine.
-func (s *Spool) sendEvents(ctx context.Context, events []*vigil.Event, key string) bool {
+// sendEvents tries until the Writer takes the events, which are some of b, or ctx
+// ends. What it refuses for good is halved until one event is left, and that goes
+// to quarantine.
+func (s *Spool) sendEvents(ctx context.Context, b *batch, events []*vigil.Event, key string) error {
 	if len(events) == 0 {
-		return true
+		return nil
 	}
 	for wait := s.c.MinPause; ; wait = min(2*wait, s.c.MaxPause) {
 		err := s.c.Writer.Write(context.WithValue(ctx, keyKey{}, key), events)
 		s.sent(err)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if forGood(err) && !b.planned {
+			if err := s.writePlan(ctx, b); err != nil {
+				return err
+			}
+		}
 		switch {
-		case err == nil:
-			return true
-		case ctx.Err() != nil:
-			return false
 		case forGood(err) && len(events) > 1:
 			half := len(events) / 2
-			return s.sendEvents(ctx, events[:half], key+".0") && s.sendEvents(ctx, events[half:], key+".1")
+			if err := s.sendEvents(ctx, b, events[:half], key+".0"); err != nil {
+				return err
+			}
+			return s.sendEvents(ctx, b, events[half:], key+".1")
 		case forGood(err) && events[0].Table != vigil.TableQuarantine:
 			s.c.Log.Error("the destination refused an event for good; it goes to quarantine", "table", events[0].Table, "err", err)
 			s.mu.Lock()
 			s.stats.Refused++
 			s.mu.Unlock()
-			return s.sendEvents(ctx, []*vigil.Event{quarantined(events[0].Table, events[0].Doc, err)}, key+".q")
+			return s.sendEvents(ctx, b, []*vigil.Event{quarantined(events[0].Table, events[0].Doc, err)}, key+".q")
 		case vigil.KindOf(err) == vigil.TooLarge && len(events[0].Doc) > shortened:
 			s.c.Log.Error("an event is too large even for the quarantine; its digest and its beginning are kept", "bytes", len(events[0].Doc))
-			return s.sendEvents(ctx, []*vigil.Event{shortQuarantined(events[0].Doc, err)}, key+".s")
+			return s.sendEvents(ctx, b, []*vigil.Event{shortQuarantined(events[0].Doc, err)}, key+".s")
 		}
 		s.c.Log.Warn("the destination of the spool does not take events; they are kept and tried again", "events", len(events), "err", err)
 		pause(ctx, max(wait, retryAfter(err)))

@@ -39,6 +39,11 @@ type Config struct {
 	// ByTable gives the Writer events of one table at a time, each table under a
 	// key of its own: for a Writer that takes all or none of one table only.
 	ByTable bool
+	// ByKey says that the Writer takes a batch whole or not at all, and knows one
+	// by its key alone, whatever is in it. Then only the key is written before a
+	// batch is sent: after a crash its events are made of the records again. It
+	// means nothing with ByTable.
+	ByKey bool
 	// MinPause and MaxPause bound the time between two attempts to send, which
 	// doubles; 0 is 100 ms and 30 s.
 	MinPause, MaxPause time.Duration
@@ -87,7 +92,7 @@ type Spool struct {
 	synced  chan struct{} // closed and made anew when stable grows
 	err     error         // why nothing more is taken
 	noSpace bool          // the disk was full when something was to be written
-	plan    *frame        // found at the start: a batch that may have been sent
+	plan    *frame        // found at the start: a batch that may have been sent; sendLoop's
 
 	collectors []prometheus.Collector
 

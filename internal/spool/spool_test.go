@@ -22,8 +22,9 @@ import (
 type keeper struct {
 	mu     sync.Mutex
 	docs   []string
-	keys   map[string]int
+	keys   map[string]int // by key, how many events
 	down   bool
+	byKey  bool // know a batch by its key, whatever is in it
 	lie    bool // take the batch, and say that it was not taken
 	refuse func(*vigil.Event) error
 	calls  int
@@ -53,7 +54,7 @@ func (k *keeper) Write(ctx context.Context, events []*vigil.Event) error {
 		k.keys = map[string]int{}
 	}
 	if n, seen := k.keys[key]; seen {
-		if n != len(events) {
+		if n != len(events) && !k.byKey {
 			return fmt.Errorf("the key %s came with %d events, and before with %d", key, len(events), n)
 		}
 		return nil
@@ -274,6 +275,82 @@ func TestRoom(t *testing.T) {
 	}
 	flush(t, s)
 	same(t, k.got(), "t x", "t x", "t x", "t first", "t waits")
+}
+
+// TestByKey lets a Writer that goes by the key alone take a batch, before the
+// process ends and another version of it makes more events of each record: what
+// was taken stays as it was, and what was not comes from the new version.
+func TestByKey(t *testing.T) {
+	newVersion := func(c *spool.Config) {
+		c.ByKey = true
+		c.Events = func(rec []byte) ([]*vigil.Event, error) {
+			one, _ := asEvent(append([]byte("new "), rec...))
+			two, err := asEvent(append([]byte("also "), rec...))
+			return append(one, two...), err
+		}
+	}
+	for _, taken := range []bool{true, false} {
+		dir, k := t.TempDir(), &keeper{byKey: true, lie: taken, down: !taken}
+		s := open(t, dir, k, func(c *spool.Config) { c.ByKey, c.MinPause, c.MaxPause = true, time.Hour, time.Hour })
+		end(t, s, 0, "1")
+		for s.Status().Retries == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		end(t, s, 0, "2")
+		s.Close()
+		k.set(func(k *keeper) { k.down = false })
+		if st, err := spool.Inspect(dir); err != nil || st.Records != 2 {
+			t.Errorf("status %+v, %v", st, err)
+		}
+		for range 2 {
+			s = open(t, dir, k, newVersion)
+			flush(t, s)
+			s.Close()
+		}
+		want := []string{"t new 1", "t also 1", "t new 2", "t also 2"}
+		if taken {
+			want = []string{"t 1", "t new 2", "t also 2"}
+		}
+		same(t, k.got(), want...)
+		s = open(t, dir, k, newVersion)
+		end(t, s, 0, "3")
+		flush(t, s)
+		same(t, k.got(), append(want, "t new 3", "t also 3")...)
+	}
+}
+
+// TestByKeyHalved has an event that is refused for good, and the process end when
+// a part of the batch was taken: the rest comes as it was, though another version
+// would make other events.
+func TestByKeyHalved(t *testing.T) {
+	dir, k := t.TempDir(), &keeper{byKey: true, down: true}
+	quarantine := errDown // and so the process ends before the batch is taken
+	k.refuse = func(e *vigil.Event) error {
+		switch {
+		case e.Table == vigil.TableQuarantine:
+			return quarantine
+		case string(e.Doc) == "bad":
+			return vigil.Errorf(vigil.Invalid, "no good")
+		}
+		return nil
+	}
+	s := open(t, dir, k, func(c *spool.Config) { c.ByKey, c.MinPause, c.MaxPause = true, time.Millisecond, time.Millisecond })
+	for _, rec := range []string{"1", "2", "bad", "3"} {
+		end(t, s, 0, rec)
+	}
+	k.set(func(k *keeper) { k.down = false })
+	for s.Status().Refused == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	s.Close()
+	same(t, k.got(), "t 1", "t 2")
+	k.set(func(k *keeper) { quarantine = nil })
+	s = open(t, dir, k, func(c *spool.Config) {
+		c.ByKey = true
+		c.Events = func(rec []byte) ([]*vigil.Event, error) { return nil, errors.New("made again") }
+	})
+	flush(t, s)
+	same(t, k.got(), "t 1", "t 2", `quarantine {"bytes":"YmFk","for":"t","reason":"no good"}`, "t 3")
 }
 
 // TestRefused has one event that will never be taken among others.

@@ -154,7 +154,8 @@ func (s *Spool) survey() error {
 				sizes = append(sizes, size{f.number, n})
 			case kindEvents:
 				sizes = append(sizes, size{f.number, n})
-			case kindPlan:
+			case kindPlan, kindKey:
+				s.acked = max(s.acked, f.after)
 				if s.plan == nil || f.upTo >= s.plan.upTo {
 					f.body = slices.Clone(f.body)
 					s.plan = &f
@@ -171,7 +172,7 @@ func (s *Spool) survey() error {
 	sent := s.acked
 	if s.plan != nil && s.plan.upTo <= s.acked {
 		s.plan = nil
-	} else if s.plan != nil {
+	} else if s.plan != nil && s.plan.kind == kindPlan {
 		sent = s.plan.upTo
 	}
 	for _, z := range sizes {
