@@ -29,6 +29,10 @@ postgres || lack PostgreSQL "install the package postgresql"
 have strace || apt strace || true
 have strace || lack strace "install the package strace"
 
+# A peer of vigil bench --gateway, which leaves it out where it is missing.
+[ -x /usr/sbin/nginx ] || have nginx || apt nginx || true
+[ -x /usr/sbin/nginx ] || have nginx || echo "tools: nginx is missing: install the package nginx; vigil bench --gateway does without" >&2
+
 # The page of the logs is tried in a browser.
 chromium() { have chromium || have chromium-browser || have google-chrome; }
 chromium || apt --no-install-recommends chromium || true

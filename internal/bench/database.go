@@ -6,12 +6,13 @@ import (
 	"vigil/internal/pgtest"
 )
 
-// Database is a PostgreSQL with default settings, fsync included.
+// Database is a PostgreSQL with default settings, fsync included, but for a GiB
+// of shared buffers: the default of 128 MB is not what a server has.
 type Database struct{ cluster *pgtest.Cluster }
 
 // StartDatabase starts it. It needs PostgreSQL's programs.
 func StartDatabase() (*Database, error) {
-	cluster, err := pgtest.Start("", pgtest.Options{Fsync: true})
+	cluster, err := pgtest.Start("", pgtest.Options{Fsync: true, Settings: map[string]string{"shared_buffers": "1GB"}})
 	return &Database{cluster: cluster}, err
 }
 
