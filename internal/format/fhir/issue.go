@@ -65,7 +65,8 @@ type Options struct {
 	Also []string
 	// BestPractice also reports what FHIR only recommends: dom-6.
 	BestPractice bool
-	// MaxIssues is how many issues are listed at most; default 100.
+	// MaxIssues is how many errors are listed at most, and how many issues that are
+	// none: these never take the place of an error. Default 100.
 	MaxIssues int
 }
 
@@ -77,6 +78,8 @@ type validator struct {
 	resource *Node // the resource that the walk is in
 	path     []step
 	issues   []Issue
+	errors   int    // among issues
+	claimed  uint32 // profiles that were checked, by their place in balpProfiles
 	profile  string // being checked, "" for FHIR
 }
 
@@ -86,8 +89,9 @@ type step struct {
 	index int // -1 for elements that do not repeat
 }
 
-// full reports whether no more issues will be listed.
-func (v *validator) full() bool { return len(v.issues) >= v.MaxIssues }
+// full reports whether enough errors are listed: there is no use in looking for
+// more.
+func (v *validator) full() bool { return v.errors >= v.MaxIssues }
 
 // report adds an issue at the current element, or at its child.
 func (v *validator) report(code, child, rule, text string) {
@@ -99,11 +103,20 @@ func (v *validator) report(code, child, rule, text string) {
 }
 
 func (v *validator) add(severity Severity, code, child, rule, text string) {
-	if v.full() {
+	listed := len(v.issues) - v.errors
+	if severity == Error {
+		listed = v.errors
+	}
+	if listed >= v.MaxIssues {
 		return
 	}
-	if len(v.issues) == v.MaxIssues-1 {
-		v.issues = append(v.issues, Issue{Severity: severity, Code: "too-long", Location: v.path[0].name, Text: "there are more issues than are listed here"})
+	if severity == Error {
+		v.errors++
+	}
+	if listed == v.MaxIssues-1 {
+		v.issues = append(v.issues, Issue{
+			Severity: severity, Code: "too-long", Location: v.path[0].name, Text: "there are more issues than are listed here", Profile: v.profile,
+		})
 		return
 	}
 	v.issues = append(v.issues, Issue{

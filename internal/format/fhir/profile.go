@@ -44,6 +44,10 @@ func (v *validator) claim(n *Node, canonical string) {
 			v.add(Information, "not-supported", "meta", "", "claims a profile of R4, which was not checked")
 			return
 		}
+		if v.claimed&(1<<i) != 0 { // once will do: a document may claim it a hundred thousand times
+			return
+		}
+		v.claimed |= 1 << i
 		v.profile = url
 		outer := v.resource
 		v.resource = n

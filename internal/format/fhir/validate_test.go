@@ -351,6 +351,29 @@ func TestManyIssues(t *testing.T) {
 	}
 }
 
+// TestErrorsAreNotCrowdedOut: however much there is to be warned of, what breaks
+// FHIR is an error, and what breaks only a profile is told as the profile's.
+func TestErrorsAreNotCrowdedOut(t *testing.T) {
+	const read = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.Read"
+	odd := strings.Repeat(`{"what":{"reference":"a b"}},`, 300) + `{"what":{"reference":"a b"}}`
+	rest := `"type":{"system":"http://dicom.nema.org/resources/ontology/DCM","code":"110100"},"agent":[{"requestor":true}],"source":{"observer":{"display":"x"}},"entity":[` + odd + `]`
+	n := parse(t, []byte(`{"resourceType":"AuditEvent",`+rest+`}`), R4)
+	issues := Validate(n, Options{})
+	if !slices.ContainsFunc(issues, func(i Issue) bool { return i.Severity == Error && i.Location == "AuditEvent.recorded" }) || len(issues) != 101 {
+		t.Errorf("no recorded among 301 warnings: %d issues, %v", len(issues), issues[len(issues)-1])
+	}
+	n = parse(t, []byte(`{"resourceType":"AuditEvent","meta":{"profile":["`+read+`"`+strings.Repeat(`,"`+read+`"`, 300)+`]},"recorded":"2026-01-01T00:00:00Z",`+rest+`}`), R4)
+	issues = Validate(n, Options{Profiles: Refuse, MaxIssues: 3})
+	if !Failed(issues) {
+		t.Fatal("a profile is broken unnoticed behind warnings")
+	}
+	for _, i := range issues {
+		if i.Severity == Error && i.Profile != read {
+			t.Errorf("an error of nothing but the profile: %v", i)
+		}
+	}
+}
+
 func TestProfiles(t *testing.T) {
 	if n := len(Profiles()); n != 19 {
 		t.Errorf("%d profiles of BALP, not 19", n)
