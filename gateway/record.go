@@ -319,23 +319,41 @@ func decodeRecord(b []byte) (*capture, error) {
 		return nil, errRecord
 	}
 	c := &capture{}
-	for b = b[1:]; len(b) > 0; {
-		field := b[0]
-		n, size := binary.Uvarint(b[1:])
-		if size <= 0 || n > uint64(len(b)-1-size) {
+	text := "" // what comes before the first body, of which all strings are parts
+	for at := 1; at < len(b); {
+		field := b[at]
+		n, size := binary.Uvarint(b[at+1:])
+		if at += 1 + max(size, 0); size <= 0 || n > uint64(len(b)-at) {
 			return nil, errRecord
 		}
-		v := b[1+size:][:n]
-		b = b[1+size+int(n):]
+		v := b[at : at+int(n)]
+		from := at
+		at += int(n)
+		if at > len(text) && field != fieldReqBody && field != fieldRespBody {
+			text = string(b[:textEnd(b, at)])
+		}
 		if s := c.text(field); s != nil {
-			*s = string(v)
+			*s = text[from:at]
 		} else if l := c.list(field); l != nil {
-			*l = append(*l, string(v))
+			*l = append(*l, text[from:at])
 		} else if err := c.special(field, v); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// textEnd returns where the first body after the field that ends at begins, or
+// what cannot be read.
+func textEnd(b []byte, at int) int {
+	for at < len(b) && b[at] != fieldReqBody && b[at] != fieldRespBody {
+		n, size := binary.Uvarint(b[at+1:])
+		if size <= 0 || n > uint64(len(b)-at-1-size) {
+			return at
+		}
+		at += 1 + size + int(n)
+	}
+	return at
 }
 
 func (c *capture) special(field byte, v []byte) error {
