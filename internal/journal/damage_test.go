@@ -210,6 +210,59 @@ func TestPurge(t *testing.T) {
 	}
 }
 
+// TestRotate releases everything while more is written: the files of what came
+// before go, without waiting for the current one to be full.
+func TestRotate(t *testing.T) {
+	dir := t.TempDir()
+	j, _, _ := reopen(t, dir, Options{FileSize: minFileSize})
+	if err := j.Rotate(); err != nil || j.End().Generation != 1 {
+		t.Fatalf("an empty file was changed for another: %v, %v", j.End(), err)
+	}
+	secret := []byte("a secret that is to be erased")
+	if _, err := j.Append(secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	end := j.End()
+	if _, err := j.Append([]byte("more")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.Release(end), j.Purge()); err != nil {
+		t.Fatal(err)
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, name := range names {
+		if b, err := os.ReadFile(name); err != nil || bytes.Contains(b, secret) {
+			t.Errorf("%s still has it, %v", name, err)
+		}
+	}
+	if _, frames, _ := reopen(t, dir, Options{FileSize: minFileSize}); len(frames) != 1 || string(frames[0]) != "more" {
+		t.Errorf("%q came back", frames)
+	}
+}
+
+// TestSalvage damages one frame after the other: all others come back, those
+// behind it too.
+func TestSalvage(t *testing.T) {
+	for k := range 9 {
+		d, places := written(t)
+		f := d.names[fileName(places[k].Generation, extJournal)]
+		f.data[places[k].Offset+500] ^= 1
+		var got []Position
+		if err := Salvage("", on(d), func(p Position, b []byte) error {
+			got = append(got, p)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if want := slices.Delete(slices.Clone(places), k, k+1); !slices.Equal(got, want) {
+			t.Errorf("frame %d is damaged: %v came back, want %v", k, got, want)
+		}
+	}
+}
+
 func TestRestarts(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{FileSize: minFileSize}

@@ -29,6 +29,11 @@ func (e *CorruptError) Error() string {
 		e.File, e.Offset, e.Reason)
 }
 
+func isCorrupt(err error) bool {
+	_, ok := errors.AsType[*CorruptError](err)
+	return ok
+}
+
 // fullError is a write that found no space. The journal goes on.
 type fullError struct{ err error }
 

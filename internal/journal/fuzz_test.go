@@ -37,7 +37,17 @@ func FuzzReplay(f *testing.F) {
 		d := newDisk()
 		n := &inode{data: b, stable: b}
 		d.names[name], d.stable[name] = n, n
+		salvaged, out := 0, 0
+		if err := Salvage("", on(d), func(_ Position, frame []byte) error {
+			salvaged, out = salvaged+1, out+len(frame)
+			return nil
+		}); err != nil || out > len(b) {
+			t.Fatalf("%d bytes of %d were salvaged, %v", out, len(b), err)
+		}
 		first, err := everything(d)
+		if err == nil && salvaged < len(first) {
+			t.Fatalf("%d frames were salvaged of %d", salvaged, len(first))
+		}
 		if err != nil {
 			if _, ok := errors.AsType[*CorruptError](err); !ok {
 				t.Fatalf("not said to be damaged: %v", err)

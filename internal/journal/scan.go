@@ -199,12 +199,21 @@ type frameReader struct {
 // read returns the frame at off, whose payload is valid until the next read. A
 // nil payload is a frame that does not verify or does not follow prev.
 func (r *frameReader) read(h *header, off int64, prev uint64) (frame, []byte, error) {
+	fr, payload, err := r.frame(h, off)
+	if err != nil || payload == nil || fr.prev != prev {
+		return frame{}, nil, err
+	}
+	return fr, payload, nil
+}
+
+// frame is read for a frame that may follow any other.
+func (r *frameReader) frame(h *header, off int64) (frame, []byte, error) {
 	b, err := r.bytes(off, min(blockSize, r.size-off))
 	if err != nil {
 		return frame{}, nil, err
 	}
 	fr, ok := decodeFrame(b, h, off)
-	if !ok || fr.prev != prev || fr.size() > r.size-off {
+	if !ok || fr.size() > r.size-off {
 		return frame{}, nil, nil
 	}
 	b, err = r.bytes(off, int64(frameHead+fr.length))

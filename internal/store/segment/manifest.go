@@ -48,7 +48,14 @@ type manifest struct {
 	Removed  []segmentEntry `json:"removed,omitempty"`  // files of what is left of removed events
 	Removing *removing      `json:"removing,omitempty"` // a removal that waits for its record in the log
 	Purge    bool           `json:"purge,omitempty"`    // the journal may still hold what was removed
+
+	// While State is recovering: where the damaged journal lies, and what is wrong with it.
+	Aside  string `json:"aside,omitempty"`
+	Damage string `json:"damage,omitempty"`
 }
+
+// ready ends a recovery.
+func (m *manifest) ready() { m.State, m.Aside, m.Damage = stateReady, "", "" }
 
 // removing is a removal whose files are written. It counts from the moment on
 // that the event which records it is in the log.

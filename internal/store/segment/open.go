@@ -58,8 +58,10 @@ type Store struct {
 	damage   damage                // what reading has met
 	id       string
 	epoch    int
-	// journalLost says that the journal was missing or set aside in recovery.
+	// journalLost says that the journal was missing or set aside in recovery, and
+	// salvaged what came of that.
 	journalLost bool
+	salvaged    *salvaged
 
 	lastCut   atomic.Pointer[cutAt]
 	jobs      chan *job     // for the sealer

@@ -68,6 +68,7 @@ type recovered struct {
 	Size       int64     `json:"size"`                 // of the log before this event
 	SignedSize int64     `json:"signedSize,omitempty"` // of the log that was signed last
 	Checkpoint string    `json:"checkpoint,omitempty"` // that was signed last
+	Journal    *salvaged `json:"journal,omitempty"`    // where it was damaged
 }
 
 type agent struct {
@@ -86,7 +87,7 @@ type entity struct {
 
 // Recover lets a store that is older than what was signed for it, or whose
 // rollback guard is missing or journal damaged, take events again: in a new epoch
-// of its log, whose first entry is an event in the table system with the reason
+// of its log (which has all commits before the damage), whose first entry is an event in the table system with the reason
 // and the checkpoint that the store no longer has. Ids that the guard knows of,
 // and after a lost journal a million more of each table, are not given again. It
 // returns the new epoch. A store that is in order is left as it is, with an error.
@@ -194,6 +195,6 @@ func (s *Store) beginEpoch(reason string) ([]byte, error) {
 		Agent: agent{"vigil recover", "system"}, Source: observer{"vigil", "vigil"},
 		Entity: entity{[]map[string]string{{"store": s.id}}}, Outcome: "200",
 		Message: "a new epoch of the log begins", Reason: reason, Cause: s.cause(), Epoch: s.epoch, Size: s.seq.Next,
-		SignedSize: g.Size, Checkpoint: string(g.Checkpoint),
+		SignedSize: g.Size, Checkpoint: string(g.Checkpoint), Journal: s.salvaged,
 	})
 }

@@ -23,12 +23,12 @@ func (f *savedFrame) bytes() []byte { return f.chunk[f.at : f.at+f.n] }
 // readJournal opens the journal and returns its frames past the manifest's
 // size. When it returns they are on stable storage again.
 func (s *Store) readJournal(why purpose) ([]savedFrame, error) {
-	j, err := journal.Open(s.dir.journal(), s.journalOptions())
-	if why == toRecover && isCorrupt(err) {
-		if err = s.setJournalAside(err); err == nil {
-			j, err = journal.Open(s.dir.journal(), s.journalOptions())
+	if why == toRecover {
+		if err := s.recoverJournal(); err != nil {
+			return nil, err
 		}
 	}
+	j, err := journal.Open(s.dir.journal(), s.journalOptions())
 	if err != nil {
 		return nil, fmt.Errorf("%w (vigil check says more)", err)
 	}
@@ -80,31 +80,6 @@ func (s *Store) journalDamage(format string, args ...any) error {
 	return &DamageError{File: s.dir.journal(), Reason: fmt.Sprintf(format, args...)}
 }
 
-func isCorrupt(err error) bool {
-	_, ok := errors.AsType[*journal.CorruptError](err)
-	return ok
-}
-
-// setJournalAside renames a damaged journal, for somebody to look into. What it
-// held is lost to the store.
-func (s *Store) setJournalAside(cause error) error {
-	// First of all the manifest says so: a crash from here on must not leave a
-	// store that starts on silently less.
-	m := s.manifest.clone()
-	m.State = stateRecovering
-	if err := m.write(s.dir.manifest()); err != nil {
-		return err
-	}
-	s.manifest = m
-	aside := fmt.Sprintf("%s.damaged-%d", s.dir.journal(), s.cfg.Now().Unix())
-	if err := os.Rename(s.dir.journal(), aside); err != nil {
-		return err
-	}
-	s.journalLost = true
-	s.log.Warn("the damaged journal was set aside", "as", aside, "err", cause)
-	return s.dir.make()
-}
-
 // settleRecovery ends a recovery whose new epoch is in the journal, and refuses
 // to serve after one that was not finished.
 func (s *Store) settleRecovery(why purpose, frames []savedFrame) error {
@@ -117,7 +92,7 @@ func (s *Store) settleRecovery(why purpose, frames []savedFrame) error {
 		return nil
 	case begun:
 		m := s.manifest.clone()
-		m.State = stateReady
+		m.ready()
 		if err := m.write(s.dir.manifest()); err != nil {
 			return err
 		}

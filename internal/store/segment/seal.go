@@ -114,7 +114,7 @@ func (s *Store) sealBlocked() error {
 // the head and of its part of the journal, in this order.
 func (s *Store) sealHead(h *head) (err error) {
 	m := s.manifest.clone()
-	m.State = stateReady // a head is sealed after the first commit of an epoch
+	m.ready() // a head is sealed after the first commit of an epoch
 	var made []*seg
 	defer func() {
 		if noSpace(err) {
