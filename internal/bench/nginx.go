@@ -82,6 +82,9 @@ func StartNginx(ctx context.Context, dir, upstream string) (*Process, error) {
 func StartProcess(ctx context.Context, addr, program string, args ...string) (*Process, error) {
 	p := &Process{Addr: addr, cmd: exec.CommandContext(ctx, program, args...)}
 	p.cmd.Stderr = &p.out
+	// SIGKILL would leave nginx's workers behind.
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.WaitDelay = 5 * time.Second
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -99,14 +102,19 @@ func StartProcess(ctx context.Context, addr, program string, args ...string) (*P
 
 // Stop ends the program with SIGTERM, which takes nginx's workers along.
 func (p *Process) Stop() error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	err := p.cmd.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && killedBy(exit, syscall.SIGTERM) {
 		return nil
 	}
 	return err
+}
+
+func killedBy(exit *exec.ExitError, s syscall.Signal) bool {
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == s
 }
 
 // FreeAddr returns an address of this machine that nobody listens at.
