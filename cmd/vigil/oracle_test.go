@@ -43,17 +43,17 @@ audit:
 
 // record is a line of audit-hdr-fhir.log.
 type record struct {
-	ID       string  `json:"AUDIT_ID"`
-	User     *string `json:"USER_ID"`
-	Type     *string `json:"RESOURCE_NAME"`
-	Method   string  `json:"HTTP_REQ_TYPE"`
-	URL      string  `json:"REQUEST_URL"`
-	Status   int     `json:"HTTP_RES_CODE"`
-	IP       string  `json:"SOURCE_IP_ADDRESS"`
-	Millis   *int64  `json:"PROCESSING_TIME_MILLIS"`
-	Request  *string `json:"REQUEST_PAYLOAD"`
-	Response *string `json:"RESPONSE_PAYLOAD"`
-	Time     string  `json:"EVENT_TIMESTAMP"`
+	ID       string          `json:"AUDIT_ID"`
+	User     *string         `json:"USER_ID"`
+	Type     *string         `json:"RESOURCE_NAME"`
+	Method   string          `json:"HTTP_REQ_TYPE"`
+	URL      string          `json:"REQUEST_URL"`
+	Status   int             `json:"HTTP_RES_CODE"`
+	IP       string          `json:"SOURCE_IP_ADDRESS"`
+	Millis   *int64          `json:"PROCESSING_TIME_MILLIS"`
+	Request  *string         `json:"REQUEST_PAYLOAD"`
+	Response *string         `json:"RESPONSE_PAYLOAD"`
+	Time     string          `json:"EVENT_TIMESTAMP"`
 	Event    json.RawMessage `json:"ATNA_AUDITEVENT"`
 }
 

@@ -11,6 +11,7 @@ import (
 	"vigil/internal/firely"
 	"vigil/internal/format/aidbox"
 	"vigil/internal/format/clef"
+	"vigil/internal/format/fhir/balp"
 	"vigil/internal/format/oracle"
 	"vigil/internal/format/template"
 	"vigil/internal/sink"
@@ -36,8 +37,8 @@ func lineFormats() map[string]func(*outlets, config.Sink, func(sink.Line) sink.L
 		"aidbox-pretty": func(o *outlets, _ config.Sink, e edit) (sink.Line, error) {
 			return aidbox.Pretty(lines(o, e)), nil
 		},
-		"oracle": func(_ *outlets, _ config.Sink, e edit) (sink.Line, error) {
-			return e((&oracle.Options{}).Lines()), nil
+		"oracle": func(o *outlets, _ config.Sink, e edit) (sink.Line, error) {
+			return e(oracleLines(o.peers == nil || o.peers.hdr == nil || o.peers.hdr.Payloads)), nil
 		},
 		"clef": func(o *outlets, _ config.Sink, e edit) (sink.Line, error) { return e(clefLines(o.liner())), nil },
 		"template": func(o *outlets, s config.Sink, e edit) (sink.Line, error) {
@@ -65,6 +66,12 @@ func (o *outlets) liner() *firely.Liner {
 
 // clefLines is the line format of compact events of Serilog's.
 func clefLines(l *firely.Liner) sink.Line { return l.Format(clef.Append) }
+
+// oracleLines is the line format of audit-hdr-fhir.log, with the payloads that
+// exchanges have or without.
+func oracleLines(payloads bool) sink.Line {
+	return (&oracle.Options{Payloads: payloads, AuditEvents: balp.New(balp.Config{}).Events}).Lines()
+}
 
 // line makes the line format of a sink with its transforms and level.
 func (o *outlets) line(s config.Sink) (sink.Line, error) {

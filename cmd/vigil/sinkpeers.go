@@ -10,8 +10,6 @@ import (
 	"vigil/internal/config"
 	"vigil/internal/firely"
 	"vigil/internal/format/clef"
-	"vigil/internal/format/fhir/balp"
-	"vigil/internal/format/oracle"
 	"vigil/internal/format/template"
 	"vigil/internal/hdr"
 	"vigil/internal/sink"
@@ -30,9 +28,8 @@ func (o *outlets) openPeers() error {
 		}
 	}
 	if h := o.peers.hdr; h != nil && h.Enabled && h.Store == hdr.ToFile {
-		lines := oracle.Options{Payloads: h.Payloads, AuditEvents: balp.New(balp.Config{}).Events}
 		s := config.Sink{Name: "hdr-file", Type: "file", Path: filepath.Join(o.cfg.Peers.HDR, hdr.LogFile), Tables: []string{vigil.TableExchanges}}
-		if err := o.addLine(s, lines.Lines()); err != nil {
+		if err := o.addLine(s, oracleLines(h.Payloads)); err != nil {
 			return usageError{fmt.Errorf("%s: %w", h.File, err)}
 		}
 	}

@@ -71,7 +71,8 @@ func (l *Liner) events(e *template.Event, x *vigil.Exchange, yield func(*templat
 // connection of the whole.
 type account struct {
 	*vigil.Exchange
-	whole *vigil.Exchange
+	whole    *vigil.Exchange
+	resource string // type and id, once they were put together
 }
 
 const (
@@ -147,7 +148,10 @@ func key(a *account, what string) string {
 	if a.Key == "" || what == request && a.Interaction == "create" {
 		return ""
 	}
-	return a.Type + "/" + a.Key
+	if a.resource == "" {
+		a.resource = a.Type + "/" + a.Key
+	}
+	return a.resource
 }
 
 // summary says what a search or a history found: the total and the resources with
