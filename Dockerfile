@@ -8,6 +8,14 @@ COPY . .
 # docker build --build-arg VERSION="$(git describe --tags --always)" .
 ARG VERSION=
 RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X main.stamp=$VERSION" -o /out/vigil ./cmd/vigil
+# The licences of what is linked in: NOTICE.md.
+RUN mkdir -p /out/usr/share/licenses/go && cp NOTICE.md /out/usr/share/licenses/ \
+ && cp "$(go env GOROOT)/LICENSE" /out/usr/share/licenses/go/ \
+ && go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' ./cmd/vigil | sort -u \
+  | while read -r module dir; do \
+      mkdir -p "/out/usr/share/licenses/$module" \
+      && find "$dir" -maxdepth 1 \( -iname 'licen[cs]e*' -o -iname 'copying*' -o -iname 'notice*' \) -exec cp {} "/out/usr/share/licenses/$module/" \; ; \
+    done
 # A new volume takes over the owner of the directory that it is mounted on.
 RUN mkdir -p -m 0700 /out/var/lib/vigil /out/var/lib/vigil-guard \
  && mkdir -p /out/etc/ssl/certs \

@@ -131,6 +131,9 @@ func TestPostgres(t *testing.T) {
 	if got := p.must("verify"); !strings.Contains(got, "hold, root") || !strings.Contains(got, "are signed") {
 		t.Errorf("vigil verify: %s", got)
 	}
+	if code, got := command(t, "verify", "--store", p.store, "--state-dir", t.TempDir()); code != 1 || !strings.Contains(got, "--state-dir") {
+		t.Errorf("vigil verify where nothing is known of what was signed: %d, %s", code, got)
+	}
 	if got := p.must("check"); !strings.Contains(got, "every leaf of the log is right") {
 		t.Errorf("vigil check: %s", got)
 	}

@@ -67,7 +67,7 @@ const sample = 200
 func printNone(std *stdio, question string) error {
 	name, raw, _ := strings.Cut(question, "?")
 	name = strings.TrimPrefix(name, "/")
-	req, err := grammar.Parse(name, encodeQuery(raw))
+	req, err := grammar.Parse(name, encodeQuery(raw), "event")
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"vigil/internal/config"
 	"vigil/internal/ledger"
 )
 
@@ -54,7 +55,7 @@ func (s *serving) loadKey(kept durable) (*ledger.Signer, error) {
 	}
 	if signedBefore(kept) {
 		if s.cfg.SigningKey == "" {
-			return nil, fmt.Errorf("the log has been signed, but the file of its signing key %s is missing: put it back from the backup, or name another file with --signing-key: a new key is made there, and whoever verifies the log must be told it", path)
+			return nil, fmt.Errorf("the log has been signed, but the file of its signing key %s is missing: put it back from the backup%s, or name another file with --signing-key: a new key is made there, and whoever verifies the log must be told it", path, elsewhere(s.cfg))
 		}
 		s.log.Warn("the log has been signed before, but not by this new key: tell whoever verifies it", "file", path)
 	}
@@ -62,6 +63,15 @@ func (s *serving) loadKey(kept durable) (*ledger.Signer, error) {
 		name = strings.TrimSuffix(name, fmt.Sprintf("/e%d", kept.Epoch()))
 	}
 	return ledger.LoadOrCreateKey(path, name)
+}
+
+// elsewhere returns what else may be the reason that a file of the state
+// directory is missing: that the directory is not the one that servers use.
+func elsewhere(cfg *config.Config) string {
+	if !cfg.IsPostgres() {
+		return ""
+	}
+	return ", give the directory that has it by --state-dir"
 }
 
 // signedBefore reports whether checkpoints of the store's log may be known. A log

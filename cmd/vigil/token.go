@@ -9,7 +9,7 @@ import (
 
 type tokenCmd struct {
 	settings
-	Role    string   `required:"" help:"Role of the token: event_logger, event_writer, audit_writer, log_writer, auditor, admin, web_anon or one of the configuration."`
+	Role    string   `required:"" help:"Role of the token: event_logger, event_writer, audit_writer, log_writer, gateway, auditor, admin, web_anon or one of the configuration."`
 	Expires lifetime `help:"How long the token is good; it does not expire by itself." placeholder:"7d"`
 	Subject string   `help:"Who the token is for: its sub claim, which is kept with every event." placeholder:"NAME"`
 }
@@ -28,7 +28,7 @@ func (c *tokenCmd) Run(std *stdio) error {
 		return err
 	}
 	if !grants.Known(c.Role) {
-		return usagef("there is no role %q: see docs/config.md for the built-in ones, and the setting roles", c.Role)
+		return usagef("there is no role %q: vigil token --help has the built-in ones, and the setting roles adds others", c.Role)
 	}
 	secret, _, err := signingSecret(cfg)
 	if err != nil {

@@ -34,6 +34,7 @@ type evidence struct {
 	key        string // verifier key by the log's own word; empty: it has none
 	expect     []ledger.Expect
 	problems   []string // what is known to be wrong without looking at entries
+	unsigned   string   // why there is nothing to compare with but checkpoints that are given
 	tile       func(level int, n int64, width int) ([]byte, error)
 	entries    func(ctx context.Context) iter.Seq2[*ledger.Entry, error]
 	close      func() error
@@ -140,6 +141,8 @@ func localEvidence(s durable, cfg *config.Config) (*evidence, error) {
 		}
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		e.problems = append(e.problems, err.Error())
+	case err != nil && size > 0 && cfg.IsPostgres():
+		e.unsigned = fmt.Sprintf("nothing tells what was signed: there is no rollback guard of this log in %s: give the directory of its servers by --state-dir, or a checkpoint by --against", guardDir(cfg))
 	}
 	signer, err := ledger.LoadKey(keyPath(cfg, s))
 	switch {
@@ -198,6 +201,9 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 		return err
 	}
 	e.expect = append(e.expect, older...)
+	if e.unsigned != "" {
+		signed = "they are compared with the given checkpoints alone"
+	}
 
 	v := ledger.NewVerifier(ledger.VerifierConfig{Tile: e.tile, Size: e.size, Expect: e.expect})
 	p := newProgress(std.Err, e.size)
@@ -227,6 +233,9 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 	if len(problems) > 0 {
 		fmt.Fprintf(std.Out, "%s: NOT what was signed\n  %s\n", e.name, strings.Join(problems, "\n  "))
 		return errors.New("verification has failed: keep everything as it is, and see docs/trust.md")
+	}
+	if e.unsigned != "" && len(older) == 0 {
+		return fmt.Errorf("%s: %d entries agree with each other, but %s", e.name, v.Size(), e.unsigned)
 	}
 	fmt.Fprintf(std.Out, "%s: %d entries hold, root %s; %s\n", e.name, v.Size(), v.Root(), signed)
 	if erased > 0 {

@@ -46,6 +46,9 @@ func (s *serving) welcome() {
 		s.log.Error("the store is open for reading only", "err", err)
 		return
 	}
+	if len(s.gateways.list) > 0 && !s.cfg.IsPostgres() {
+		fmt.Fprintf(out, "\nsee what passes the gateway:\n  %s\n", strings.Join(append([]string{program(), "tail exchanges"}, s.place()...), " "))
+	}
 	s.paste(url)
 }
 
@@ -79,7 +82,17 @@ func (s *serving) token() string {
 		}
 		return t
 	}
-	words := []string{program(), "token --role event_logger"}
+	words := append([]string{program(), "token --role event_logger"}, s.place()...)
+	for _, name := range slices.Sorted(maps.Keys(s.given.Set)) {
+		if strings.HasPrefix(name, "jwt") {
+			words = append(words, "--set "+quote(name+"="+s.given.Set[name]))
+		}
+	}
+	return "$(" + strings.Join(words, " ") + ")"
+}
+
+// place returns the flags by which another command finds what this server has.
+func (s *serving) place() (words []string) {
 	if s.given.Config != "" {
 		words = append(words, "--config "+quote(absolute(s.given.Config)))
 	}
@@ -88,12 +101,7 @@ func (s *serving) token() string {
 	if abs := absolute(stateDir(s.cfg)); filepath.Base(abs) != "vigil-data" || s.cfg.Store != "dir:./vigil-data" && !s.cfg.IsPostgres() {
 		words = append(words, "--store "+quote("dir:"+abs))
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.given.Set)) {
-		if strings.HasPrefix(name, "jwt") {
-			words = append(words, "--set "+quote(name+"="+s.given.Set[name]))
-		}
-	}
-	return "$(" + strings.Join(words, " ") + ")"
+	return words
 }
 
 // program returns how this program was called: go run leaves its binary in a
