@@ -140,7 +140,8 @@ func (s *stream) wants(c *chunk) bool {
 func (s *stream) run(r *http.Request, p *auth.Principal) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	if end, ok := expiry(p); ok {
-		ctx, cancel = context.WithDeadline(ctx, end)
+		cancel()
+		ctx, cancel = context.WithTimeout(r.Context(), end.Sub(s.api.Now()))
 	}
 	defer cancel()
 	at := s.api.hub.attach()

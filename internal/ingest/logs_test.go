@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"vigil"
+	"vigil/internal/auth"
 	"vigil/internal/ingest"
 	"vigil/internal/store"
 )
@@ -149,6 +150,20 @@ func TestLogsRights(t *testing.T) {
 	}
 }
 
+// TestLogsExpiry: a stream ends with its reader's token.
+func TestLogsExpiry(t *testing.T) {
+	f := newFace(t, nil)
+	tok, err := auth.Mint(secret, "auditor", clock().Add(time.Second), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	r, _ := follow(t, f.serve(), "/_logs", "Authorization", "Bearer "+tok)
+	if _, err := r.ReadString('\n'); err == nil || time.Since(start) > 10*time.Second {
+		t.Errorf("after %v: %v", time.Since(start), err)
+	}
+}
+
 // TestLogsDerived: AuditEvents that a gateway made are shown where their table is
 // asked for, since the exchange is there already.
 func TestLogsDerived(t *testing.T) {
@@ -238,7 +253,11 @@ func TestLogsSlow(t *testing.T) {
 		runtime.Gosched()
 	}
 	f.add(line(`{"ev":"first","ts":"2026-01-01T00:00:00.000Z"}`))
-	<-w.wrote
+	select {
+	case <-w.wrote:
+	case <-done:
+		t.Fatal("the stream ended")
+	}
 	const rounds, each = 60, 50
 	filler := strings.Repeat("x", 1000)
 	for i := range rounds {

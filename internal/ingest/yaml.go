@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -32,6 +33,9 @@ func appendYAML(dst []byte, n *yaml.Node, depth int) (_ []byte, err error) {
 	if depth > yamlDepth {
 		return nil, vigil.Errorf(vigil.TooLarge, "The body is nested more than %d deep", yamlDepth)
 	}
+	if strings.Contains(n.Value, "\x00") { // as in JSON: jsonb holds none
+		return nil, vigil.Errorf(vigil.Invalid, "The body has NUL in line %d, which cannot be kept", n.Line)
+	}
 	switch n.Kind {
 	case yaml.MappingNode:
 		dst = append(dst, '{')
@@ -40,7 +44,7 @@ func appendYAML(dst []byte, n *yaml.Node, depth int) (_ []byte, err error) {
 				dst = append(dst, ',')
 			}
 			k := n.Content[i]
-			if k.Kind != yaml.ScalarNode || k.ShortTag() == "!!merge" {
+			if k.Kind != yaml.ScalarNode || k.ShortTag() == "!!merge" || strings.Contains(k.Value, "\x00") {
 				return nil, vigil.Errorf(vigil.Invalid, "The body has a key in line %d that is no text", k.Line)
 			}
 			dst = append(jsonb.AppendLineString(dst, k.Value), ':')
