@@ -33,7 +33,7 @@ bench: tools ## measure against PostgREST and PostgreSQL, print the tables for d
 	go run ./cmd/vigil bench
 
 faults: tools ## the long fault tests: 500 kills, every system call
-	FAULTS=long go test -timeout 120m -run 'Fault' -v ./cmd/vigil
+	FAULTS=long go test -timeout 120m -run 'Fault' -v ./cmd/vigil ./internal/store/postgres
 
 docs: ## write the generated pages again
 	go test ./internal/config -run Docs -update

@@ -16,6 +16,7 @@ import (
 // TestCopy stores the same events one by one and in one batch, which are two ways
 // to insert: every row is the same but for what no two events have in common.
 func TestCopy(t *testing.T) {
+	t.Parallel()
 	docs := []string{
 		`{"a": "\\u0041", "tags": ["x", "y"], "subject": "Patient/1", "patient": null}`,
 		`{"asctime": "2026-08-01 12:00:00,5", "user": "\"quoted\" ü 💙", "agent": {"who": "Practitioner/1", "ip_address": "192.0.2.1"}, "action": "read"}`,

@@ -20,8 +20,11 @@ var ErrForeign = errors.New("the database has a table api.events that vigil did 
 // what this version needs.
 var ErrNotMigrated = errors.New("the database is not ready: run vigil migrate with the address of its owner")
 
-// readOnly is the SQLSTATE of a database that takes no changes.
-const readOnly = "25006"
+// SQLSTATEs of a database that takes no changes, and of one whose disk is full.
+const (
+	readOnly = "25006"
+	diskFull = "53100"
+)
 
 // state returns the SQLSTATE of an error, empty if it has none.
 func state(err error) string {
@@ -64,7 +67,7 @@ func writeError(err error) error {
 		return e
 	}
 	switch s := state(err); {
-	case s == "53100":
+	case s == diskFull:
 		return &vigil.Error{
 			Kind: vigil.Full, Message: "the database's disk is full, nothing of this request was stored",
 			Hint: "Writing resumes by itself when there is space.", RetryAfter: 10 * time.Second, Err: err,

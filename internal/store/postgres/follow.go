@@ -68,7 +68,9 @@ func (s *Store) lock() (*treeRow, error) {
 		s.disconnect()
 		return nil, err
 	}
-	s.setDown(nil)
+	if !s.seq.full { // which the group will tell
+		s.setDown(nil)
+	}
 	return row, nil
 }
 
@@ -261,9 +263,15 @@ func (s *Store) follow() {
 		s.setDown(err)
 		return
 	}
-	s.setDown(nil)
 	s.endTurn(ctx)
+	if !s.seq.full || time.Since(s.seq.fullAt) > fullFor {
+		s.seq.full = false
+		s.setDown(nil)
+	}
 }
+
+// fullFor is how long a database is taken to be full whose disk was.
+const fullFor = 10 * time.Second
 
 // tell tells other front ends of commits that did not: none hears of more than
 // one in a while, since each costs every listener a moment.

@@ -53,6 +53,7 @@ func value(t testing.TB, conn *pgx.Conn, sql string, args ...any) string {
 
 // TestImmutable tries to change what is stored, as everybody who might.
 func TestImmutable(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	write(t, s, numbered(vigil.TableEvents, 0, 300))
 	conn := dial(t, url)
@@ -124,6 +125,7 @@ func try(t testing.TB, conn *pgx.Conn, before, sql string) error {
 
 // TestHashedAgain computes leaves with nothing but SQL, from the rows.
 func TestHashedAgain(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	write(t, s, numbered(vigil.TableEvents, 0, 700))
 	write(t, s, []*vigil.Event{{Table: vigil.TableLogs, Format: vigil.FormatLogserver, Doc: []byte(" {\"b\":1.0,\n \"a\": 2}")}})

@@ -12,9 +12,8 @@ import (
 // proxy stands between a store and its server, and cuts the connection on which
 // the store writes when it is told to.
 type proxy struct {
-	to string
-
 	mu    sync.Mutex
+	to    string
 	armed bool
 	left  int  // messages that still pass
 	reply bool // answers are counted, and not what is sent
@@ -67,6 +66,14 @@ func (p *proxy) refuse(yes bool) {
 	}
 }
 
+// turn has the address lead to another server from now on.
+func (p *proxy) turn(to string) {
+	p.mu.Lock()
+	p.to = to
+	p.mu.Unlock()
+	p.refuse(false)
+}
+
 // enter notes a connection, and reports whether it may go on.
 func (p *proxy) enter(c net.Conn) bool {
 	p.mu.Lock()
@@ -100,7 +107,10 @@ func (p *proxy) passes(reply bool) bool {
 }
 
 func (p *proxy) serve(client net.Conn) {
-	server, err := net.Dial("tcp", p.to)
+	p.mu.Lock()
+	to := p.to
+	p.mu.Unlock()
+	server, err := net.Dial("tcp", to)
 	if err != nil || !p.enter(client) {
 		_ = client.Close()
 		return

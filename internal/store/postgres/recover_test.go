@@ -15,6 +15,7 @@ import (
 
 // TestRecover puts an older state of the database back, and goes on from it.
 func TestRecover(t *testing.T) {
+	t.Parallel()
 	o := postgres.Options{URL: migrated(t), Guard: t.TempDir()}
 	openIt := func() *postgres.Store {
 		t.Helper()
@@ -95,6 +96,7 @@ func TestRecover(t *testing.T) {
 // TestNoGuard takes the guard of a store away: it is read-only then, but for
 // what signs nothing.
 func TestNoGuard(t *testing.T) {
+	t.Parallel()
 	o := postgres.Options{URL: migrated(t), Guard: t.TempDir()}
 	openIt := func(o postgres.Options) (err error) {
 		t.Helper()

@@ -17,6 +17,7 @@ import (
 // TestLeastRights has an owner who is no superuser, and a server's login that
 // may do nothing but what the store does.
 func TestLeastRights(t *testing.T) {
+	t.Parallel()
 	super := pgtest.Postgres(t)
 	u, err := url.Parse(super)
 	if err != nil {

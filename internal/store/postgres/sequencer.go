@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"vigil"
 	"vigil/internal/ledger"
@@ -50,6 +51,8 @@ type sequencer struct {
 	told    time.Time // when other front ends were last told of a commit
 	telling bool      // the group tells them
 	owed    bool      // they are yet to be told
+	full    bool      // the last commit found no space
+	fullAt  time.Time
 }
 
 // knownMapping is what vigil.tree has for the mapping, as far as is known here.
@@ -168,6 +171,10 @@ func (s *Store) commit(group []*request) {
 		}
 		s.metrics.failed.Inc()
 		s.log.Warn("a commit was refused", "err", err)
+		if s.seq.full = state(err) == diskFull; s.seq.full {
+			s.seq.fullAt = time.Now()
+			s.setDown(err)
+		}
 		s.answerAll(group, writeError(err))
 		return
 	}
@@ -259,6 +266,10 @@ func (s *Store) write(ctx context.Context, group []*request, ahead bool) ([]outc
 			err = errLostTurn
 		}
 		return nil, err
+	case ahead && pgconn.SafeToRetry(err): // nothing was sent
+		s.takeBack(before)
+		s.disconnect()
+		return nil, errLostTurn
 	}
 	s.disconnect()
 	return nil, &lostError{cause: err, before: before, outcomes: outcomes}
@@ -279,6 +290,10 @@ func (s *Store) settle(before int64, took time.Duration) {
 	q := &s.seq
 	q.uniform, q.mapping, q.stored = s.mappingAfter(before) != nil, s.mapping, q.Epoch
 	q.used, q.owed = time.Now(), !q.telling
+	if q.full {
+		q.full = false
+		s.setDown(nil)
+	}
 	if q.telling {
 		q.told = q.used
 	}

@@ -11,6 +11,7 @@ import (
 
 // TestSizes: a table that grew is larger, and the database than all of them.
 func TestSizes(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	before, err := s.Sizes(context.Background())
 	if err != nil {

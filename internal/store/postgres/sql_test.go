@@ -31,6 +31,7 @@ func state(err error) string {
 // TestInjection puts SQL wherever a question or an event has room for text. A
 // table that any of it would drop is there in the end.
 func TestInjection(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	conn := dial(t, url)
 	if _, err := conn.Exec(t.Context(), "create table public.tripwire (); grant all on public.tripwire to public; alter table public.tripwire owner to vigil_writer"); err != nil {
@@ -104,6 +105,7 @@ func questions(evil string) []*query.Query {
 // TestLongValues makes sure that a text which no index has room for keeps
 // nothing out, and is found.
 func TestLongValues(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	var letters []byte
 	for i := range 30_000 { // does not compress well
@@ -133,6 +135,7 @@ func TestLongValues(t *testing.T) {
 // TestIndexes makes sure that the statements which are sent can be served by the
 // indexes that the migrations make.
 func TestIndexes(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	for i := range 4 {
 		var batch []*vigil.Event
@@ -176,6 +179,7 @@ func TestIndexes(t *testing.T) {
 
 // TestMapping makes sure that facts by another mapping are not looked at.
 func TestMapping(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	write(t, s, []*vigil.Event{{Table: vigil.TableEvents, Format: vigil.FormatLogserver, Doc: []byte(`{"action":"read"}`)}})
 	if err := s.Close(); err != nil {
@@ -238,6 +242,7 @@ func (u upper) Facts(f vigil.Format, doc []byte) vigil.Facts {
 
 // TestPartitions goes from one month to the next, and to one without a partition.
 func TestPartitions(t *testing.T) {
+	t.Parallel()
 	var micros atomic.Int64
 	micros.Store(time.Date(2026, 11, 30, 23, 59, 59, 999_999_000, time.UTC).UnixMicro())
 	c := storetest.Config(func() time.Time { return time.UnixMicro(micros.Load()) })

@@ -38,6 +38,7 @@ func logserver(t testing.TB, rows int) string {
 // TestTakeOver moves a logserver's rows, broken off twice: all of them come,
 // once, with their ids, and nothing is lost of the old table.
 func TestTakeOver(t *testing.T) {
+	t.Parallel()
 	url := logserver(t, 4500)
 	c := storetest.Config(nil)
 	conn := dial(t, url)
@@ -110,6 +111,7 @@ func TestTakeOver(t *testing.T) {
 // TestTakeOverRefused has tables that are no logserver's, and rows that cannot
 // become events: nothing is changed.
 func TestTakeOverRefused(t *testing.T) {
+	t.Parallel()
 	for name, script := range map[string]string{
 		"another table": "create schema api; create table api.events (id int, event jsonb, at date)",
 		"a view":        "create schema api; create view api.events as select 1 as id, '{}'::jsonb as event",

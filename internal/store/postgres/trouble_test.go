@@ -21,6 +21,7 @@ import (
 // TestBlockedRead makes sure that a statement ends with the client that wanted
 // it, and after the time that it is given.
 func TestBlockedRead(t *testing.T) {
+	t.Parallel()
 	first, url := open(t)
 	write(t, first, numbered(vigil.TableEvents, 0, 3))
 	s, err := postgres.Open(t.Context(), postgres.Options{URL: url, ReadTimeout: 300 * time.Millisecond}, storetest.Config(nil))
@@ -76,6 +77,7 @@ func wantKind(t testing.TB, what string, err error, kind vigil.Kind, code string
 // TestTrouble goes through what operators do to databases. The store says what
 // is wrong, acknowledges nothing, and goes on when it is over.
 func TestTrouble(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	write(t, s, numbered(vigil.TableEvents, 0, 10))
 	conn := dial(t, url)
@@ -108,6 +110,7 @@ func TestTrouble(t *testing.T) {
 
 // TestStaleReaders ends every session between two questions: nobody notices.
 func TestStaleReaders(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	write(t, s, numbered(vigil.TableEvents, 0, 3))
 	q := &query.Query{Table: vigil.TableEvents, Where: query.And{}, Limit: -1}
@@ -124,6 +127,7 @@ func TestStaleReaders(t *testing.T) {
 // TestTampering has a superuser change what triggers keep from others: the root
 // no longer fits.
 func TestTampering(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	write(t, s, numbered(vigil.TableEvents, 0, 300))
 	if err := pgtest.Exec(t.Context(), url, `alter table api.events disable trigger vigil_never_changes; update api.events set event = '{"n": -1}' where id = 123; alter table api.events enable always trigger vigil_never_changes`); err != nil {
@@ -153,6 +157,7 @@ func TestTampering(t *testing.T) {
 // TestOneRefused has the database refuse one request of a group: the others are
 // stored.
 func TestOneRefused(t *testing.T) {
+	t.Parallel()
 	s, url := open(t)
 	if err := pgtest.Exec(t.Context(), url, "alter table api.events add constraint no_bad check (event->>'bad' is null)"); err != nil {
 		t.Fatal(err)

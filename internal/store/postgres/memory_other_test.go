@@ -1,0 +1,5 @@
+//go:build !linux
+
+package postgres_test
+
+func inMemory() string { return "" }
