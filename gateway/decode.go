@@ -13,10 +13,19 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
+// maxCodings bounds how often a body is encoded: nobody does it twice who does not
+// mean harm.
+const maxCodings = 4
+
+var errCodings = errors.New("it has more codings than anybody needs")
+
 // decode undoes content codings, the last one first, and stops at limit bytes.
 // What could be read before an error is returned with it.
 func decode(body []byte, coding string, limit int) (out []byte, more bool, err error) {
 	codings := strings.Split(coding, ",")
+	if len(codings) > maxCodings {
+		return nil, false, errCodings
+	}
 	for i := len(codings) - 1; i >= 0; i-- {
 		var cut bool
 		body, cut, err = decodeOne(body, strings.ToLower(strings.TrimSpace(codings[i])), limit)

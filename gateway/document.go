@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // document writes v as JSON that PostgreSQL's jsonb takes too: no \u0000.
@@ -59,6 +60,9 @@ func readAudit(b []byte) (map[string]json.RawMessage, error) {
 	}
 	out := make(map[string]json.RawMessage, len(members))
 	for name, v := range members {
+		if isSecret(strings.ToLower(name)) {
+			v = redacted
+		}
 		clean, err := tame(v, 0)
 		if err != nil {
 			return nil, err
@@ -88,6 +92,9 @@ func tame(v any, depth int) (any, error) {
 		}
 	case map[string]any:
 		for name := range v {
+			if isSecret(strings.ToLower(name)) {
+				v[name] = redacted
+			}
 			if v[name], err = tame(v[name], depth+1); err != nil {
 				return nil, err
 			}

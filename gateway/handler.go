@@ -80,8 +80,8 @@ func (x *exchange) request(base string) {
 	rand.Read(random[:]) // never fails
 	c.id = vigil.NewUID(x.begun, random).String()
 	c.start = x.begun.UTC()
-	c.method, c.host, c.proto, c.base = clip(r.Method, 64), clip(r.Host, maxClaim), r.Proto, base
-	c.path, c.query = x.long("path", r.URL.EscapedPath()), x.long("query", x.rules.query(r.URL.RawQuery))
+	c.method, c.host, c.proto, c.base = clip(r.Method, 64), clip(r.Host[strings.LastIndexByte(r.Host, '@')+1:], maxClaim), r.Proto, base
+	c.path, c.query = x.long("path", x.rules.path(r.URL.EscapedPath())), x.long("query", x.rules.query(r.URL.RawQuery))
 	c.gateway, c.redact = g.c.Name, x.rules.texts()
 	c.userAgent = x.rules.header("User-Agent", clip(first(r.Header, "User-Agent"), maxClaim))
 	if c.requestID = first(r.Header, "X-Request-Id"); !printable(c.requestID) {
@@ -96,8 +96,8 @@ func (x *exchange) request(base string) {
 	c.peer, c.forwarded = o.peer, o.claimed
 	id := g.who(r, o.trusted)
 	c.user, c.purpose = id.user, id.purpose
-	c.contentType, c.contentEncoding = first(r.Header, "Content-Type"), first(r.Header, "Content-Encoding")
-	c.ifNoneExist = x.rules.query(first(r.Header, "If-None-Exist"))
+	c.contentType, c.contentEncoding = clip(first(r.Header, "Content-Type"), maxClaim), clip(first(r.Header, "Content-Encoding"), maxClaim)
+	c.ifNoneExist = x.rules.query(clip(first(r.Header, "If-None-Exist"), maxAddress))
 	x.auditHeaders()
 	if r.Body != nil && r.Body != http.NoBody {
 		x.body = &requestBody{ReadCloser: r.Body, copy: bodyCopy{g: g}, skip: g.c.MaxBody < 0 || !c.keepReq && !isRead(c.contentType)}

@@ -171,18 +171,23 @@ func (t *target) searches() bool {
 	return false
 }
 
-// segments splits an escaped path and unescapes its parts. Empty parts count
-// for nothing, as with most servers.
+// segments splits an escaped path and unescapes its parts, as most servers do
+// it: empty parts and what comes after a semicolon count for nothing, and .. takes
+// back the part before it.
 func segments(path string) []string {
 	var out []string
 	for s := range strings.SplitSeq(path, "/") {
-		if s == "" {
-			continue
-		}
+		s, _, _ = strings.Cut(s, ";")
 		if u, err := url.PathUnescape(s); err == nil {
 			s = u
 		}
-		out = append(out, s)
+		switch s {
+		case "", ".":
+		case "..":
+			out = out[:max(len(out)-1, 0)]
+		default:
+			out = append(out, s)
+		}
 	}
 	return out
 }

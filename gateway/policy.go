@@ -65,8 +65,9 @@ func ParseMode(s string) (Mode, error) {
 // and what they redact adds up.
 //
 // A request is never left out (level [None]) whose path could mean another thing
-// to the server than to the policy: with . or .. or empty segments, with escaped
-// slashes or a backslash, or with a header that overrides the method.
+// to the server than to the policy: with . or .. or empty segments, with anything
+// escaped, a backslash, a semicolon or what is not ASCII, or with a header or a
+// parameter that overrides the method or the path.
 type Policy struct {
 	Methods []string // such as GET; empty is every one
 	// Route is a pattern for the path below the base of the FHIR server: * stands
@@ -122,6 +123,10 @@ func newPolicies(list []Policy, level Level, p *Pseudonyms) (*policies, error) {
 	ps := &policies{base: level, merged: map[string]*rules{}, sealed: len(list) == 0}
 	for i, pol := range list {
 		one := policy{Policy: pol}
+		one.Methods = nil
+		for _, m := range pol.Methods { // what another reader would take for GET is not GET
+			one.Methods = append(one.Methods, strings.ToUpper(m))
+		}
 		var err error
 		if pol.Route != "" {
 			if one.route, err = compilePattern(pol.Route); err != nil {
@@ -226,7 +231,7 @@ func (ps *policies) merge(which []byte, p *Pseudonyms) *rules {
 }
 
 func (p *policy) isFor(method string, segs []string) bool {
-	if len(p.Methods) > 0 && !slices.ContainsFunc(p.Methods, func(m string) bool { return strings.EqualFold(m, method) }) {
+	if len(p.Methods) > 0 && !slices.ContainsFunc(p.Methods, func(m string) bool { return m == method }) {
 		return false
 	}
 	return p.route == nil || p.route.matches(segs)
@@ -235,16 +240,40 @@ func (p *policy) isFor(method string, segs []string) bool {
 // odd reports whether the server might understand the request otherwise.
 func odd(r *http.Request, segs []string) bool {
 	for name := range r.Header {
-		if strings.HasPrefix(name, "X-Http-Method") || name == "X-Method-Override" {
+		if n := dashed(name); strings.HasPrefix(n, "X-Http-Method") || n == "X-Method-Override" || overridesPath(n) {
 			return true
 		}
 	}
+	if strings.Contains(strings.ToLower(unescape(r.URL.RawQuery)), "_method=") {
+		return true
+	}
 	for i, s := range segs {
-		lower := strings.ToLower(s)
-		if s == "" && i < len(segs)-1 || s == "." || s == ".." || strings.ContainsAny(s, "\\;") ||
-			strings.Contains(lower, "%2e") || strings.Contains(lower, "%2f") || strings.Contains(lower, "%5c") {
+		if s == "" && i < len(segs)-1 || s == "." || s == ".." {
 			return true
+		}
+		for j := range len(s) { // %00, %c0%af and %252f mean something else to each server
+			if c := s[j]; c <= ' ' || c >= 0x7f || c == '%' || c == '\\' || c == ';' {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// overridesPath reports whether a server may take the path from that header.
+func overridesPath(name string) bool {
+	switch name {
+	case "X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Forwarded-Uri", "X-Forwarded-Path":
+		return true
+	}
+	return false
+}
+
+// dashed is a header's name as servers see it that make no difference between _
+// and -.
+func dashed(name string) string {
+	if strings.IndexByte(name, '_') < 0 {
+		return name
+	}
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }

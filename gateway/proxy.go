@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -39,6 +42,8 @@ func NewTransport() *http.Transport {
 		ExpectContinueTimeout: 2 * time.Second,
 		WriteBufferSize:       16 << 10,
 		ReadBufferSize:        16 << 10,
+
+		MaxResponseHeaderBytes: 1 << 20,
 	}
 }
 
@@ -79,6 +84,8 @@ func guard(next http.Handler) http.Handler {
 			refuse(w, http.StatusMethodNotAllowed, r.Method+" is not for a FHIR server.")
 		case len(r.Header["Authorization"]) > 1:
 			refuse(w, http.StatusBadRequest, "There is more than one Authorization header.")
+		case strings.ContainsAny(r.Host, "@/\\?#,; \t\"<>"):
+			refuse(w, http.StatusBadRequest, "The Host is not the name or address of a server.")
 		case hidesHeader(r.Header):
 			refuse(w, http.StatusBadRequest, "The Connection header names a header that is not about the connection.")
 		default:
@@ -87,20 +94,21 @@ func guard(next http.Handler) http.Handler {
 	})
 }
 
-// hidesHeader reports whether Connection names a header that the record is made
-// from or the upstream decides by: it would be removed on the way.
+// hidesHeader reports whether Connection names a header of the request that is
+// not about the connection: it would be removed on the way, and the record be
+// made from what the upstream does not see.
 func hidesHeader(h http.Header) bool {
 	for _, line := range h["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {
-			name = strings.ToLower(strings.TrimSpace(name))
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
 			switch name {
-			case "authorization", "host", "cookie", "forwarded", "via", "if-none-exist", "if-match", "if-none-match", "prefer", "traceparent", "expect", "trailer":
-				return name != "trailer"
+			case "Close", "Keep-Alive", "Upgrade", "Te", "Trailer", "Http2-Settings", "Proxy-Connection", "Proxy-Authorization":
+				continue
+			case "Host", "Content-Length", "Transfer-Encoding": // net/http has taken them out of h
+				return true
 			}
-			for _, prefix := range []string{"x-forwarded", "x-audit", "x-request", "x-correlation", "x-real", "content-", "x-ms-", "x-goog-", "x-http-method"} {
-				if strings.HasPrefix(name, prefix) {
-					return true
-				}
+			if _, there := h[name]; there {
+				return true
 			}
 		}
 	}
@@ -138,11 +146,6 @@ func (g *Gateway) forward(in, out *http.Request) {
 	}
 	forHost, forProto := in.Host, proto
 	if g.trusts(host) {
-		for _, name := range []string{"X-Forwarded-Port", "X-Forwarded-Prefix"} {
-			if v := in.Header[name]; len(v) > 0 {
-				out.Header[name] = v
-			}
-		}
 		if v := in.Header["X-Forwarded-For"]; len(v) > 0 {
 			host = strings.Join(v, ", ") + ", " + host
 		}
@@ -153,13 +156,23 @@ func (g *Gateway) forward(in, out *http.Request) {
 			forProto = v
 		}
 	} else {
-		delete(out.Header, "X-Real-Ip")
-		delete(out.Header, "X-Forwarded-Port")
-		delete(out.Header, "X-Forwarded-Prefix")
+		g.distrust(out.Header)
 	}
 	out.Header["X-Forwarded-For"] = []string{host}
 	out.Header["X-Forwarded-Host"] = []string{forHost}
 	out.Header["X-Forwarded-Proto"] = []string{forProto}
+}
+
+// distrust removes what only a proxy that is trusted may say: for whom and for
+// which address it acts, and who the user is.
+func (g *Gateway) distrust(h http.Header) {
+	user := http.CanonicalHeaderKey(g.c.UserHeader)
+	for name := range h {
+		n := dashed(name)
+		if strings.HasPrefix(n, "X-Forwarded-") || n == "Forwarded" || n == "X-Real-Ip" || n == user || overridesPath(n) {
+			delete(h, name)
+		}
+	}
 }
 
 // acceptReadable leaves out of Accept-Encoding what the record could not be made
@@ -208,9 +221,24 @@ func upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if x != nil {
 		x.c.failure = why
-		x.g.c.Log.Warn(why, "id", x.c.id, "err", err)
+		x.g.c.Log.Warn(why, "id", x.c.id, "err", told(err))
 	}
 	refuse(w, status, text)
+}
+
+// told returns what may be logged of err: what net/http says of an answer that it
+// cannot read quotes it.
+func told(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Error()
+	}
+	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return cert.Error()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded) {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", err)
 }
 
 func isDial(err error) bool {

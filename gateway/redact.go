@@ -156,11 +156,18 @@ func (r *rules) value(path []string, value string, act action) (string, bool) {
 
 // header returns the value of a header as it is recorded.
 func (r *rules) header(name, value string) string {
-	if r == nil || value == "" {
+	if value == "" {
 		return value
 	}
-	if act := r.named('h', strings.ToLower(name)); act != keepValue {
+	name = strings.ToLower(name)
+	if secretHeader(name) {
+		return redacted
+	}
+	if act := r.named('h', name); act != keepValue {
 		return r.replace(act, value)
+	}
+	if before, query, ok := strings.Cut(value, "?"); ok && strings.IndexByte(query, '=') >= 0 { // an address, such as a Referer
+		return before + "?" + r.query(query)
 	}
 	return value
 }
@@ -170,32 +177,69 @@ func (r *rules) query(q string) string {
 	if q == "" || r == nil && !mayHaveSecret(q) {
 		return q
 	}
-	pairs := strings.Split(q, "&")
-	for i, pair := range pairs {
-		name, value, ok := strings.Cut(pair, "=")
+	var b strings.Builder
+	b.Grow(len(q))
+	for len(q) > 0 {
+		end := strings.IndexAny(q, "&;") // some servers take a semicolon for an ampersand
+		sep := ""
+		if end < 0 {
+			end = len(q)
+		} else {
+			sep = q[end : end+1]
+		}
+		b.WriteString(r.parameter(q[:end]))
+		b.WriteString(sep)
+		q = q[end+len(sep):]
+	}
+	return b.String()
+}
+
+// parameter returns one parameter of a query as it is recorded.
+func (r *rules) parameter(pair string) string {
+	name, value, ok := strings.Cut(pair, "=")
+	if !ok {
+		return pair
+	}
+	plain := strings.TrimSuffix(strings.TrimSpace(strings.ToLower(unescape(name))), "[]")
+	act := r.named('q', plain)
+	if base, _, ok := strings.Cut(plain, ":"); ok && act == keepValue { // a search modifier
+		act = r.named('q', base)
+	}
+	switch act {
+	case hmacValue:
+		return name + "=" + url.QueryEscape(r.replace(act, unescape(value)))
+	case redactValue:
+		return name + "=" + redacted
+	}
+	return pair
+}
+
+// path returns a path as it is recorded: some servers take what comes after a
+// semicolon for parameters, and have sessions there.
+func (r *rules) path(p string) string {
+	if strings.IndexByte(p, ';') < 0 {
+		return p
+	}
+	segs := strings.Split(p, "/")
+	for i, s := range segs {
+		name, params, ok := strings.Cut(s, ";")
 		if !ok {
 			continue
 		}
-		plain := strings.ToLower(unescape(name))
-		act := r.named('q', plain)
-		if base, _, ok := strings.Cut(plain, ":"); ok && act == keepValue { // a search modifier
-			act = r.named('q', base)
+		list := strings.Split(params, ";")
+		for j, one := range list {
+			list[j] = r.parameter(one)
 		}
-		switch {
-		case act == hmacValue:
-			pairs[i] = name + "=" + url.QueryEscape(r.replace(act, unescape(value)))
-		case act == redactValue:
-			pairs[i] = name + "=" + redacted
-		}
+		segs[i] = name + ";" + strings.Join(list, ";")
 	}
-	return strings.Join(pairs, "&")
+	return strings.Join(segs, "/")
 }
 
 // mayHaveSecret is a quick look, so that most queries are not taken apart.
 func mayHaveSecret(q string) bool {
 	for i := range len(q) {
 		switch q[i] | 0x20 {
-		case 'k', 'w', 'r', '%': // toKen, passWord, secRet, and letters that are escaped
+		case 'k', 'w', 'r', 'j', '%': // toKen, passWord, secRet, Jsessionid, and letters that are escaped
 			return true
 		}
 	}
@@ -208,8 +252,20 @@ func isSecret(name string) bool {
 	switch name {
 	case "access_token", "id_token", "refresh_token", "token", "id_token_hint", "client_secret", "client_assertion",
 		"assertion", "apikey", "api_key", "api-key", "secret", "authorization", "subject_token", "actor_token",
-		"accesstoken", "idtoken", "refreshtoken", "clientsecret", "clientassertion", "code_verifier":
+		"accesstoken", "idtoken", "refreshtoken", "clientsecret", "clientassertion", "code_verifier",
+		"auth_token", "bearer_token", "session_token", "x-api-key", "x-auth-token", "x-access-token", "bearer", "jwt", "jsessionid":
 		return true
 	}
 	return strings.Contains(name, "passw") || strings.Contains(name, "passphrase")
+}
+
+// secretHeader reports whether a header of that name, in lower case, carries a
+// token. It is not recorded even where the configuration names it.
+func secretHeader(name string) bool {
+	switch name {
+	case "cookie", "set-cookie", "x-api-key", "api-key", "ocp-apim-subscription-key", "dpop":
+		return true
+	}
+	return strings.HasSuffix(name, "authorization") || strings.HasSuffix(name, "token") || strings.HasSuffix(name, "secret") ||
+		strings.Contains(name, "passw")
 }

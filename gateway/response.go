@@ -51,11 +51,12 @@ func (w *response) begin(status int) {
 			w.declared = n
 		}
 	}
-	w.location, w.etag = first(h, "Location"), first(h, "Etag")
+	kept := func(name string) string { return clip(first(h, name), 4*maxClaim) }
+	w.location, w.etag = kept("Location"), kept("Etag")
 	if w.location == "" {
-		w.location = first(h, "Content-Location")
+		w.location = kept("Content-Location")
 	}
-	w.contentType, w.coding, w.requestID = first(h, "Content-Type"), first(h, "Content-Encoding"), first(h, "X-Request-Id")
+	w.contentType, w.coding, w.requestID = kept("Content-Type"), kept("Content-Encoding"), kept("X-Request-Id")
 	w.unread = !w.x.c.keepResp && !isRead(w.contentType) || w.x.g.c.MaxBody < 0
 	if w.bodiless() {
 		w.declared = -1

@@ -32,7 +32,10 @@ func (g *Gateway) who(r *http.Request, trusted bool) identity {
 		}
 	case strings.EqualFold(scheme, "Basic") && rest != "":
 		if b, err := base64.StdEncoding.DecodeString(rest); err == nil {
-			name, _, _ := strings.Cut(string(b), ":")
+			name, _, ok := strings.Cut(string(b), ":")
+			if !ok {
+				break // a token, or nothing that is known
+			}
 			id.user = vigil.User{Subject: clip(name, maxClaim), Username: clip(name, maxClaim), By: "basic"}
 		}
 	}
