@@ -473,4 +473,13 @@ func TestPeersDescribed(t *testing.T) {
 	if strings.Contains(out.String(), "hidden-key") {
 		t.Error("the key is shown")
 	}
+	out.Reset()
+	std.Dir, std.Env = t.TempDir(), append(std.Env, "VONK_PATH_TO_SETTINGS="+filepath.Dir(s.dir))
+	if code := run(t.Context(), []string{"config"}, std); code != 0 || !strings.Contains(out.String(), "Firely Server's settings in "+filepath.Dir(s.dir)) || strings.Contains(out.String(), "Oracle HDR's settings in") {
+		t.Errorf("VONK_PATH_TO_SETTINGS: code %d\n%s", code, out.String())
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"config", "--set", "firely-settings=off"}, std); code != 0 || strings.Contains(out.String(), "Firely Server's settings in") {
+		t.Errorf("off: code %d\n%s", code, out.String())
+	}
 }
