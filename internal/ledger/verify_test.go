@@ -258,6 +258,12 @@ func TestPython(t *testing.T) {
 	if out, err := verify(w.entries, w.checkpoint, key); err != nil || !strings.Contains(out, "700 entries are the ones") {
 		t.Fatalf("%v: %s", err, out)
 	}
+	erased := slices.Clone(w.entries)
+	erased[5] = &Entry{Index: 5, Leaf: erased[5].Leaf, Erased: true}
+	erased[5].Leaf.Commitment = Commit(w.entries[5].Salt, w.entries[5].Sender, w.entries[5].Doc)
+	if out, err := verify(erased, w.checkpoint, key); err != nil || !strings.Contains(out, "of 1 were removed") {
+		t.Errorf("an erased document: %v: %s", err, out)
+	}
 	old := must(w.signer.Sign("log.example/a", 299, must(w.log.RootAt(299))))
 	if out, err := verify(w.entries, old, key); err != nil {
 		t.Errorf("an older checkpoint: %v: %s", err, out)

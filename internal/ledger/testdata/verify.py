@@ -95,8 +95,11 @@ def open_checkpoint(text, vkey):
 
 def leaf_hash(e):
     """RFC 6962 leaf hash of an entry's leaf record."""
-    salt, sender, doc = (base64.b64decode(e[k]) for k in ("salt", "sender", "doc"))
-    commitment = hashlib.sha256(b"\x01" + salt + len(sender).to_bytes(4, "big") + sender + doc).digest()
+    if "erased" in e:  # the document is gone, and its commitment is what is left
+        commitment = base64.b64decode(e["erased"])
+    else:
+        salt, sender, doc = (base64.b64decode(e[k]) for k in ("salt", "sender", "doc"))
+        commitment = hashlib.sha256(b"\x01" + salt + len(sender).to_bytes(4, "big") + sender + doc).digest()
     record = "vigil-leaf/v1\n%d\n%s %d\n%s\n%s\n%s\n%s\n" % (
         e["epoch"], e["table"], e["id"], e["uid"], e["received"], e["form"],
         base64.b64encode(commitment).decode(),
@@ -105,8 +108,9 @@ def leaf_hash(e):
 
 
 def tree_hash(lines, size):
-    """Root over the first size entries. Keeps one hash for each bit of size."""
-    stack = []  # (height, hash), heights falling
+    """Root over the first size entries, and how many of them were erased. Keeps one
+    hash for each bit of size."""
+    stack, erased = [], 0  # (height, hash), heights falling
     for index in range(size):
         line = lines.readline()
         if not line:
@@ -114,17 +118,18 @@ def tree_hash(lines, size):
         e = json.loads(line)
         if e["index"] != index:
             sys.exit("entry %d is missing: entry %d is in its place" % (index, e["index"]))
+        erased += "erased" in e
         height, node = 0, leaf_hash(e)
         while stack and stack[-1][0] == height:
             node = hashlib.sha256(b"\x01" + stack.pop()[1] + node).digest()
             height += 1
         stack.append((height, node))
     if not stack:
-        return hashlib.sha256(b"").digest()
+        return hashlib.sha256(b"").digest(), 0
     root = stack.pop()[1]
     while stack:
         root = hashlib.sha256(b"\x01" + stack.pop()[1] + root).digest()
-    return root
+    return root, erased
 
 
 def main():
@@ -136,9 +141,12 @@ def main():
     with open(sys.argv[3], encoding="utf-8") as f:
         origin, size, root = open_checkpoint(checkpoint, f.read())
     with open(sys.argv[1], encoding="utf-8") as lines:
-        if tree_hash(lines, size) != root:
-            sys.exit("the entries do not make the root that was signed: they were changed")
+        made, erased = tree_hash(lines, size)
+    if made != root:
+        sys.exit("the entries do not make the root that was signed: they were changed")
     print("%s: %d entries are the ones that were signed" % (origin, size))
+    if erased:
+        print("the documents of %d were removed: what they said is not known any more" % erased)
     return 0
 
 
