@@ -91,7 +91,11 @@ func (h *worst) offer(e *Entry, from *key, need int) {
 		}
 		heap.Pop(h)
 	}
-	heap.Push(h, *e)
+	kept := *e
+	if len(e.Event.Doc) > maxKept {
+		kept.Event, kept.Node = &vigil.Event{Table: e.Event.Table, ID: e.Event.ID, UID: e.Event.UID, Index: e.Event.Index}, nil
+	}
+	heap.Push(h, kept)
 }
 
 func (h *worst) sorted() []Entry {

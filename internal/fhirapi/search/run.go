@@ -113,9 +113,9 @@ func (r *run) page(ctx context.Context, p *Page) error {
 	if err != nil {
 		return err
 	}
-	more := len(entries) == need
-	if more {
-		entries = entries[:need-1]
+	entries, more, err := r.cut(ctx, entries, need)
+	if err != nil {
+		return err
 	}
 	if at.before {
 		slices.Reverse(entries)
@@ -207,7 +207,7 @@ func (r *run) merged(ctx context.Context, from *key, need int) ([]Entry, error) 
 		}
 	}
 	var out []Entry
-	for len(out) < need {
+	for size := 0; len(out) < need && (size <= maxPage || len(out) < 2); { // the last one tells that there are more
 		var first *stream
 		var best *Entry
 		for _, st := range streams {
@@ -227,6 +227,7 @@ func (r *run) merged(ctx context.Context, from *key, need int) ([]Entry, error) 
 		}
 		first.take()
 		out = append(out, *best)
+		size += len(best.Event.Doc)
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"vigil"
@@ -53,6 +54,54 @@ func TestPagesStay(t *testing.T) {
 		want := []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: got %v", order, got)
+		}
+	}
+}
+
+// TestLargeDocuments: a page ends where its documents are large, in every order
+// and both ways, and nothing is left out between pages.
+func TestLargeDocuments(t *testing.T) {
+	s := memory(t)
+	logins(t, s, 0, 2)
+	for i := range 6 { // two are too large for a page, one is larger than a page
+		size := 5 << 20
+		if i == 3 {
+			size = 9 << 20
+		}
+		doc := fmt.Sprintf(`{"event_type":"login","action":"login","occurred":"2026-03-01T11:00:%02dZ","agent":{"who":"Practitioner/%d"},"message":%q}`, i, i, strings.Repeat("x", size))
+		if err := s.Write(t.Context(), []*vigil.Event{{Table: vigil.TableEvents, Format: vigil.FormatLogserver, Doc: []byte(doc)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logins(t, s, 2, 3)
+	for _, order := range []string{"", "&_sort=date", "&_sort=-agent"} {
+		var got []int64
+		var back string
+		for next, pages := "_count=50"+order, 0; next != ""; pages++ {
+			p, err := follow(t, fhir.R4, next).Run(t.Context(), source(s))
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := 0
+			for _, e := range p.Entries {
+				size += len(e.Event.Doc)
+			}
+			if size > 8<<20 && len(p.Entries) > 1 || len(p.Entries) == 0 || pages > 10 {
+				t.Fatalf("%q: page %d has %d bytes in %d entries", order, pages, size, len(p.Entries))
+			}
+			got = append(got, indexes(p.Entries)...)
+			next, back = p.Next, p.Prev
+		}
+		forth := slices.Clone(got)
+		if slices.Sort(got); !slices.Equal(got, []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) {
+			t.Errorf("%q: got %v", order, got)
+		}
+		p, err := follow(t, fhir.R4, back).Run(t.Context(), source(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := indexes(p.Entries); len(i) == 0 || !slices.Contains(forth, i[0]) || p.Next == "" {
+			t.Errorf("%q: back %v", order, i)
 		}
 	}
 }
