@@ -142,15 +142,55 @@ func nobody(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"not-found","diagnostics":"No server is behind this host and path."}]}`)
 }
 
-// patient bounds how long a body may stand still: a client that sends half of one
-// holds a connection to the upstream, too.
+// patient bounds how long a body may stand still: a client that sends half of one,
+// or reads half of an answer, holds a connection to the upstream, too.
 func patient(h http.Handler, stall time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &stallingBody{ReadCloser: r.Body, control: http.NewResponseController(w), stall: stall}
+			r.Body = &stallingBody{ReadCloser: r.Body, control: control, stall: stall}
 		}
-		h.ServeHTTP(w, r)
+		sw := &stallingWriter{ResponseWriter: w, control: control, stall: stall, streams: r.ProtoMajor > 1}
+		h.ServeHTTP(sw, r)
+		sw.extend() // for the end of the answer
 	})
+}
+
+// stallingWriter gives each write its time. What flushes in between has the time
+// of the write before it.
+type stallingWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+	streams bool // a stream of HTTP/2 ends when its deadline is over, written to or not
+	set     time.Time
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *stallingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *stallingWriter) Write(p []byte) (int, error) {
+	if w.set.IsZero() {
+		w.set = time.Now().Add(-w.stall)
+	}
+	w.extend()
+	n, err := w.ResponseWriter.Write(p)
+	if w.streams && err == nil {
+		_ = w.control.SetWriteDeadline(time.Time{})
+		w.set = time.Time{}
+	}
+	return n, err
+}
+
+// extend gives what comes next its time, if there is a deadline and it is not new.
+func (w *stallingWriter) extend() {
+	now := time.Now()
+	if w.set.IsZero() || now.Sub(w.set) <= w.stall/4 {
+		return
+	}
+	w.set = now
+	// A connection without deadlines has nothing to guard.
+	_ = w.control.SetWriteDeadline(now.Add(w.stall + w.stall/4))
 }
 
 // stallingBody gives each read its time.
