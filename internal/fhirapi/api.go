@@ -18,11 +18,12 @@ package fhirapi
 import (
 	"log/slog"
 	"net/http"
-	"sync"
+	"slices"
 	"time"
 
 	"vigil"
 	"vigil/internal/auth"
+	"vigil/internal/fhirapi/search"
 	"vigil/internal/format/fhir"
 	"vigil/internal/store"
 	"vigil/internal/web"
@@ -42,8 +43,8 @@ type Config struct {
 	DateIndex bool
 	// MaxLooks is how many events may be converted for one search; 0 is any number.
 	MaxLooks int64
-	Bodies    *web.Bodies // nil reads bodies within Limits
-	Limits    web.Limits  // zero fields are those of [web.DefaultLimits]
+	Bodies   *web.Bodies // nil reads bodies within Limits
+	Limits   web.Limits  // zero fields are those of [web.DefaultLimits]
 	// BaseURL returns the URL that the server has for the client, without /fhir;
 	// nil takes the request's host.
 	BaseURL func(*http.Request) string
@@ -66,7 +67,7 @@ type Config struct {
 type API struct {
 	Config
 	started     time.Time
-	conditional sync.Mutex // held from the search of a conditional create to its end
+	conditional chan struct{} // has room from the search of a conditional create to its end
 	jobs        jobs
 }
 
@@ -102,7 +103,7 @@ func New(c Config) *API {
 	if c.Convert == nil {
 		c.Convert = convertOwn
 	}
-	return &API{Config: c, started: c.Now()}
+	return &API{Config: c, started: c.Now(), conditional: make(chan struct{}, 1)}
 }
 
 // Handler returns the face as a handler, with its errors.
@@ -153,12 +154,24 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request) error {
 	return ans.write(w, c)
 }
 
-// permit refuses a write by who may not write, while its body is not yet read.
+// permit refuses a body by who has no use for one, while it is not yet read. What
+// is in a Bundle may be read or write: its entries are permitted one by one.
 func (a *API) permit(c *call) error {
-	if c.kind == atCreate || c.kind == atBase {
+	switch c.kind {
+	case atCreate:
+		return a.Allow(c.principal, vigil.TableAuditEvents, auth.Insert)
+	case atBase, atValidate:
+		if a.reads(c) {
+			return nil
+		}
 		return a.Allow(c.principal, vigil.TableAuditEvents, auth.Insert)
 	}
 	return nil
+}
+
+// reads reports whether the caller may read any table that is searched.
+func (a *API) reads(c *call) bool {
+	return slices.ContainsFunc(search.Tables(a.Store), func(t string) bool { return a.Allow(c.principal, t, auth.Select) == nil })
 }
 
 // do answers one interaction: of a request, or of an entry of a batch.

@@ -1,6 +1,7 @@
 package fhirapi
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,6 +39,15 @@ func (a *API) bundle(c *call) (*answer, error) {
 // comes again. All that is added is added in one commit.
 func (a *API) batch(c *call, b *bundle) (*answer, error) {
 	creates := b.sort(c)
+	if err := a.Allow(c.principal, vigil.TableAuditEvents, auth.Insert); err != nil {
+		if len(creates) == len(b.entries) {
+			return nil, err
+		}
+		for _, e := range creates { // the others may read
+			e.err = err
+		}
+		creates = nil
+	}
 	a.reader(c).judge(creates)
 	if err := a.add(c, creates, true); err != nil {
 		return nil, err
@@ -135,8 +145,11 @@ func (a *API) add(c *call, creates []*entry, part bool) error {
 	}
 	for _, e := range creates {
 		if e.err == nil && e.condition != "" {
-			a.conditional.Lock()
-			defer a.conditional.Unlock()
+			unlock, err := a.alone(c.ctx)
+			if err != nil {
+				return err
+			}
+			defer unlock()
 			if err := a.conditions(c, creates); err != nil {
 				return err
 			}
@@ -166,11 +179,11 @@ func (a *API) add(c *call, creates []*entry, part bool) error {
 	}
 	if receipt.Replayed {
 		events, err := a.entriesFrom(c.ctx, receipt)
-		if err != nil || len(events) != len(added) {
-			return fail(http.StatusConflict, "conflict", "a request with this Idempotency-Key was taken before, and other resources of it")
+		if err != nil {
+			return err
 		}
-		for i, e := range added {
-			e.taken.event = events[i]
+		if !replay(added, events) {
+			return fail(http.StatusConflict, "conflict", "a request with this Idempotency-Key was taken before, and other resources of it")
 		}
 	} else {
 		c.access().Rows += int64(len(added))
@@ -184,6 +197,22 @@ func (a *API) add(c *call, creates []*entry, part bool) error {
 		}
 	}
 	return nil
+}
+
+// replay gives entries the events that an earlier request with the same key made
+// of them, and reports whether it made one of each. It may have made more: what
+// it added meets the condition of an entry now.
+func replay(added []*entry, events []*vigil.Event) bool {
+	for i, e := range added {
+		for len(events) > len(added)-i && !bytes.Equal(events[0].Doc, e.taken.event.Doc) {
+			events = events[1:]
+		}
+		if len(events) == 0 {
+			return false
+		}
+		e.taken.event, events = events[0], events[1:]
+	}
+	return true
 }
 
 // conditions searches for what entries are to be added only if it is not there.
@@ -234,7 +263,11 @@ func (a *API) others(c *call, b *bundle) {
 		}
 		access.Rows = 0
 		x, err := c.entryCall(e.method, e.url, e.header)
-		if err == nil {
+		switch {
+		case err != nil:
+		case x.kind == atVerify || x.kind == atStatus:
+			err = fail(http.StatusForbidden, "too-costly", "the integrity is verified by a request of its own")
+		default:
 			e.answer, err = a.do(x)
 		}
 		if e.err = err; err == nil && e.method != http.MethodHead {

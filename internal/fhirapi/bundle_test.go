@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"vigil"
 	"vigil/internal/format/fhir"
@@ -400,6 +401,85 @@ func TestCostlyBundles(t *testing.T) {
 	n = parsed(t, f.must(200, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[`+strings.Repeat(search+",", 100)+search+`]}`))
 	if got := strings.Fields(statuses(t, n)); got[99] != "200" || got[100] != "403" {
 		t.Errorf("searches: %v", got)
+	}
+	n = parsed(t, f.must(200, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"AuditEvent/$verify-integrity"}}]}`))
+	if got := statuses(t, n); got != "403" {
+		t.Errorf("a verification: %s", got)
+	}
+	f.api.jobs.running = maxRunning
+	for _, prefer := range []string{"respond-async", "return=minimal"} {
+		outcomeOf(t, f.must(429, "GET", "/fhir/AuditEvent/$verify-integrity", "", "Prefer", prefer))
+	}
+}
+
+// TestRoomForResults: results that nobody asks for leave room for others.
+func TestRoomForResults(t *testing.T) {
+	js := &jobs{byID: map[string]*job{}}
+	ended := make(chan struct{})
+	close(ended)
+	for i := range maxJobs {
+		id := strconv.Itoa(i)
+		js.byID[id] = &job{id: id, began: clock().Add(time.Duration(i) * time.Second), done: ended, cancel: func() {}}
+	}
+	js.byID["0"].done = make(chan struct{}) // still runs
+	js.makeRoom(clock())
+	if js.byID["0"] == nil || js.byID["1"] != nil || len(js.byID) != maxJobs-1 {
+		t.Errorf("%d are left", len(js.byID))
+	}
+	if js.makeRoom(clock().Add(2 * jobLife)); len(js.byID) != 0 {
+		t.Errorf("%d are left after their time", len(js.byID))
+	}
+}
+
+// TestReadersBundles: who may read sends its reads in a batch, and adds nothing.
+func TestReadersBundles(t *testing.T) {
+	f := newFace(t, openMemory(t))
+	id := f.create(sample(t))
+	f.role = "auditor"
+	add := `{"resource":` + sample(t) + `,"request":{"method":"POST","url":"AuditEvent"}}`
+	read := `{"request":{"method":"GET","url":"AuditEvent/` + id + `"}}`
+	batch := func(kind, entries string) string {
+		return `{"resourceType":"Bundle","type":"` + kind + `","entry":[` + entries + `]}`
+	}
+	n := parsed(t, f.must(200, "POST", "/fhir", batch("batch", read+","+add+","+read)))
+	if got := statuses(t, n); got != "200 403 200" {
+		t.Errorf("entries of a batch: %s", got)
+	}
+	f.must(200, "POST", "/fhir", batch("transaction", read))
+	for _, b := range []string{batch("batch", add), batch("transaction", read+","+add), batch("collection", add), batch("collection", "")} {
+		f.must(403, "POST", "/fhir", b)
+	}
+	f.role = "audit_writer"
+	n = parsed(t, f.must(200, "POST", "/fhir", batch("batch", read+","+add)))
+	if got := statuses(t, n); got != "403 201" {
+		t.Errorf("entries of a writer's batch: %s", got)
+	}
+	if n := len(f.stored(vigil.TableAuditEvents)); n != 2 {
+		t.Errorf("%d events are stored", n)
+	}
+}
+
+// TestRetriedBundle: a Bundle that is sent again with its key is answered as it
+// was, though the conditions of its entries are met by now.
+func TestRetriedBundle(t *testing.T) {
+	f := newFace(t, openMemory(t))
+	entry := func(name, condition string) string {
+		doc := edited(t, sample(t), "outcomeDesc", name)
+		return `{"resource":` + doc + `,"request":{"method":"POST","url":"AuditEvent"` + condition + `}}`
+	}
+	bundle := `{"resourceType":"Bundle","type":"batch","entry":[` + entry("a", "") + `,` + entry("b", `,"ifNoneExist":"agent:missing=false"`) + `,` + entry("c", "") + `]}`
+	first := parsed(t, f.must(200, "POST", "/fhir", bundle, "Idempotency-Key", "k"))
+	again := parsed(t, f.must(200, "POST", "/fhir", bundle, "Idempotency-Key", "k"))
+	if a, b := statuses(t, first), statuses(t, again); a != "201 201 201" || b != "201 412 201" {
+		t.Errorf("%s, again %s", a, b)
+	}
+	for _, i := range []int{0, 2} {
+		if a, b := first.All("entry")[i].Get("response", "location").Text(), again.All("entry")[i].Get("response", "location").Text(); a != b || a == "" {
+			t.Errorf("entry %d is %s, and %s again", i, a, b)
+		}
+	}
+	if n := len(f.stored(vigil.TableAuditEvents)); n != 3 {
+		t.Errorf("%d events are stored", n)
 	}
 }
 

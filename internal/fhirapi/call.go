@@ -118,7 +118,7 @@ func (c *call) locate(path, rawQuery string) error {
 	var err error
 	// A semicolon is part of a value, as in _format=application/fhir+json;fhirVersion=5.0.
 	if c.query, err = url.ParseQuery(strings.ReplaceAll(rawQuery, ";", "%3B")); err != nil {
-		return &Error{Status: http.StatusBadRequest, Issues: []fhir.Issue{{Severity: fhir.Error, Code: "invalid", Text: "the query of the address is not percent-encoded as it should be"}}}
+		return &Error{Status: http.StatusBadRequest, Issues: []fhir.Issue{{Severity: fhir.Error, Code: "invalid", Text: "the query of the address has too many parameters, or is not percent-encoded as it should be"}}}
 	}
 	parts := strings.Split(path, "/")
 	switch {

@@ -74,8 +74,11 @@ func (a *API) createIf(c *call, condition string, create func() (*answer, error)
 	if err != nil {
 		return nil, err
 	}
-	a.conditional.Lock()
-	defer a.conditional.Unlock()
+	unlock, err := a.alone(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	found, err := a.matches(c, values, 2)
 	if err != nil {
 		return nil, err
@@ -91,6 +94,17 @@ func (a *API) createIf(c *call, condition string, create func() (*answer, error)
 		return ans, nil
 	}
 	return nil, errMultiple()
+}
+
+// alone waits until no other conditional create of this server is between its
+// search and its end. Servers over one database do not know of each other.
+func (a *API) alone(ctx context.Context) (unlock func(), err error) {
+	select {
+	case a.conditional <- struct{}{}:
+		return func() { <-a.conditional }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // condition returns the condition of a create. Aidbox's clients write it into the

@@ -68,7 +68,7 @@ func (a *API) readBundle(c *call) (*bundle, error) {
 	seen := map[string]bool{}
 	kind := ""
 	for name, value := range jsonb.Members(c.body) {
-		if seen[name] && len(seen) < 100 {
+		if seen[name] {
 			return nil, fail(http.StatusBadRequest, "structure", "a member of the Bundle is there twice")
 		}
 		seen[name] = true

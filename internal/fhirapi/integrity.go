@@ -49,6 +49,10 @@ func (a *API) verify(c *call) (*answer, error) {
 		return a.verified(&asked, s, original, j)
 	}
 	if !c.prefer.async {
+		if err := a.jobs.enter(); err != nil {
+			return nil, err
+		}
+		defer a.jobs.leave()
 		issues, err := run(c.ctx, new(job))
 		if err != nil {
 			return nil, err
@@ -74,7 +78,7 @@ func (a *API) verified(c *call, s *search.Search, original string, j *job) ([]fh
 	named := r.broken
 	if s != nil {
 		processed, named = 0, map[int64]string{}
-		for e, err := range a.found(c, s) {
+		for e, err := range a.found(c.ctx, s) {
 			if err != nil {
 				return nil, err
 			}

@@ -13,10 +13,10 @@ import (
 	"vigil/internal/web"
 )
 
-// The bounds of verifications that run behind requests.
+// The bounds of verifications: each reads the whole log.
 const (
-	maxRunning = 2
-	maxJobs    = 100
+	maxRunning = 2   // at a time, behind requests or in them
+	maxJobs    = 100 // whose results are kept
 )
 
 // jobs are the verifications that run, or that have ended lately.
@@ -41,17 +41,12 @@ type job struct {
 
 // start runs a job behind the request. It ends early when the server stops.
 func (js *jobs) start(c *call, now func() time.Time, run func(context.Context, *job) ([]fhir.Issue, error)) (*job, error) {
+	if err := js.enter(); err != nil {
+		return nil, err
+	}
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	for id, j := range js.byID {
-		if now().Sub(j.began) > jobLife {
-			j.cancel()
-			delete(js.byID, id)
-		}
-	}
-	if js.running >= maxRunning || len(js.byID) >= maxJobs {
-		return nil, fail(http.StatusTooManyRequests, "throttled", "too many verifications run already: come again later")
-	}
+	js.makeRoom(now())
 	var random [16]byte
 	rand.Read(random[:])
 	ctx, cancel := context.WithCancel(context.WithoutCancel(c.ctx))
@@ -62,7 +57,6 @@ func (js *jobs) start(c *call, now func() time.Time, run func(context.Context, *
 		js.byID = map[string]*job{}
 	}
 	js.byID[j.id] = j
-	js.running++
 	stopping := web.Stopping(c.ctx)
 	go func() {
 		select {
@@ -77,12 +71,50 @@ func (js *jobs) start(c *call, now func() time.Time, run func(context.Context, *
 			j.issues, err = run(ctx, j)
 			return err
 		})
-		js.mu.Lock()
-		js.running--
-		js.mu.Unlock()
+		js.leave()
 		close(j.done)
 	}()
 	return j, nil
+}
+
+// enter counts a verification that begins, and leave one that ends.
+func (js *jobs) enter() error {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	if js.running >= maxRunning {
+		return fail(http.StatusTooManyRequests, "throttled", "too many verifications run already: come again later")
+	}
+	js.running++
+	return nil
+}
+
+func (js *jobs) leave() {
+	js.mu.Lock()
+	defer js.mu.Unlock()
+	js.running--
+}
+
+// makeRoom forgets results that were kept long enough, and the oldest one where
+// there are too many: those that run are fewer. It is called with mu held.
+func (js *jobs) makeRoom(now time.Time) {
+	var oldest *job
+	for id, j := range js.byID {
+		if now.Sub(j.began) > jobLife {
+			j.cancel()
+			delete(js.byID, id)
+			continue
+		}
+		select {
+		case <-j.done:
+			if oldest == nil || j.began.Before(oldest.began) {
+				oldest = j
+			}
+		default:
+		}
+	}
+	if oldest != nil && len(js.byID) >= maxJobs {
+		delete(js.byID, oldest.id)
+	}
 }
 
 // find returns the job that a request names, nil where the caller has none such.

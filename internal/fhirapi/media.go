@@ -148,10 +148,15 @@ func (c *call) bodyForm() error {
 	return nil
 }
 
-// guessForm tells the notation of a body without a Content-Type.
+// guessForm tells the notation of a body without a Content-Type. The answer is in
+// it, too, where nothing else was asked for.
 func (c *call) guessForm() {
-	if c.header.Get("Content-Type") == "" {
-		c.in.xml = looksXML(c.body)
+	if c.header.Get("Content-Type") != "" {
+		return
+	}
+	c.in.xml = looksXML(c.body)
+	if len(c.header["Accept"]) == 0 && c.query.Get("_format") == "" {
+		c.out.xml = c.in.xml
 	}
 }
 

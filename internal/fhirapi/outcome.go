@@ -131,9 +131,11 @@ func ErrorWriter(log *slog.Logger) func(http.ResponseWriter, *http.Request, erro
 		if strings.HasPrefix(strings.ToLower(r.URL.Path), "/fhir/r5") {
 			f.version = fhir.R5
 		}
-		c := &call{header: r.Header, query: r.URL.Query(), verb: http.MethodGet, of: f.version}
-		if c.negotiate() == nil {
-			f = c.out
+		for _, verb := range []string{http.MethodGet, r.Method} { // the body's notation counts, if it is one of ours
+			c := &call{header: r.Header, query: r.URL.Query(), verb: verb, of: f.version}
+			if c.negotiate() == nil {
+				f = c.out
+			}
 		}
 		b := f.print(nil, outcome(e.Issues))
 		h.Set("Content-Type", f.contentType())

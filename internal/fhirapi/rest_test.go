@@ -140,6 +140,24 @@ func TestVersionsAndNotations(t *testing.T) {
 	}
 }
 
+// TestAnswersInXML: who sends XML is answered in XML, errors included.
+func TestAnswersInXML(t *testing.T) {
+	f := newFace(t, openMemory(t))
+	n, err := fhir.ParseJSON([]byte(sample(t)), fhir.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asXML := string(fhir.AppendXML(nil, n, fhir.R4))
+	if w := f.must(http.StatusCreated, "POST", "/fhir/AuditEvent", asXML, "Content-Type", ""); !strings.HasPrefix(w.Header().Get("Content-Type"), "application/fhir+xml") {
+		t.Errorf("XML without a type is answered by %s", w.Header().Get("Content-Type"))
+	}
+	for name, want := range map[string]string{"application/fhir+xml": "application/fhir+xml", "text/plain": "application/fhir+json"} {
+		if w := f.do("POST", "/fhir/AuditEvent", "<x/>", "Content-Type", name); !strings.HasPrefix(w.Header().Get("Content-Type"), want) {
+			t.Errorf("what is wrong with %s is told by %s", name, w.Header().Get("Content-Type"))
+		}
+	}
+}
+
 func TestConditionalRead(t *testing.T) {
 	f := newFace(t, openMemory(t))
 	id := f.create(sample(t))
@@ -278,7 +296,15 @@ func TestWhoMay(t *testing.T) {
 		f.role = role
 		// It is refused before its body is looked at.
 		outcomeOf(t, f.must(status, "POST", "/fhir/AuditEvent", "{"))
-		outcomeOf(t, f.must(status, "POST", "/fhir", "{"))
+		outcomeOf(t, f.must(status, "POST", "/fhir/AuditEvent", "{", "If-None-Exist", "_id=x"))
+	}
+	for _, role := range []string{"", "log_writer"} { // neither reads nor writes here
+		f.role = role
+		for _, path := range []string{"/fhir", "/fhir/AuditEvent/$validate"} {
+			if w := f.do("POST", path, "{"); w.Code != 401 && w.Code != 403 {
+				t.Errorf("POST %s as %q: %d", path, role, w.Code)
+			}
+		}
 	}
 	f.role = ""
 	// What cannot be is said to everybody, and what is served too.

@@ -170,7 +170,7 @@ func (c *call) readForm() error {
 	}
 	form, err := url.ParseQuery(string(c.body))
 	if err != nil {
-		return fail(http.StatusBadRequest, "invalid", "the form is not percent-encoded as it should be")
+		return fail(http.StatusBadRequest, "invalid", "the form has too many parameters, or is not percent-encoded as it should be")
 	}
 	c.access().Query = strings.Trim(c.rawQuery+"&"+string(c.body), "&")
 	for name, values := range form {
@@ -252,7 +252,8 @@ func (a *API) matches(c *call, values url.Values, most int) ([]*vigil.Event, err
 	ctx, cancel := a.bounded(c.ctx)
 	defer cancel()
 	var out []*vigil.Event
-	for e, err := range s.All(ctx, search.Source{Store: a.Store, Convert: a.show, Tables: []string{vigil.TableAuditEvents}}) {
+	src := search.Source{Store: a.Store, Convert: a.show, DateIndex: a.DateIndex, MaxLooks: a.MaxLooks, Tables: []string{vigil.TableAuditEvents}}
+	for e, err := range s.All(ctx, src) {
 		if err != nil {
 			return nil, searchError(err)
 		}
@@ -263,7 +264,7 @@ func (a *API) matches(c *call, values url.Values, most int) ([]*vigil.Event, err
 	return out, nil
 }
 
-// found streams the AuditEvents that a search finds.
-func (a *API) found(c *call, s *search.Search) iter.Seq2[*search.Entry, error] {
-	return s.All(c.ctx, search.Source{Store: a.Store, Convert: a.show, Tables: []string{vigil.TableAuditEvents}})
+// found streams the AuditEvents that a search finds, however many must be looked at.
+func (a *API) found(ctx context.Context, s *search.Search) iter.Seq2[*search.Entry, error] {
+	return s.All(ctx, search.Source{Store: a.Store, Convert: a.show, DateIndex: a.DateIndex, Tables: []string{vigil.TableAuditEvents}})
 }
