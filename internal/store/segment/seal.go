@@ -45,6 +45,10 @@ func (s *Store) seal() {
 			s.tellSealed()
 			select {
 			case <-time.After(sealRetry):
+			case j := <-s.jobs: // which finds the disk full too, or has room again
+				if j.done <- s.work(j); s.failed() != nil {
+					return
+				}
 			case <-s.stop:
 				return
 			}
@@ -245,7 +249,13 @@ func (s *Store) occurred(r *segfile.Record) {
 	if s.cfg.Mapping == nil {
 		return
 	}
-	if t := s.cfg.Mapping.Facts(vigil.Format(r.Format), r.Doc).Occurred; !t.IsZero() {
+	var t time.Time
+	if m, ok := s.cfg.Mapping.(vigil.TimeMapping); ok {
+		t = m.Occurred(vigil.Format(r.Format), r.Doc)
+	} else {
+		t = s.cfg.Mapping.Facts(vigil.Format(r.Format), r.Doc).Occurred
+	}
+	if !t.IsZero() {
 		r.Occurred = t.UnixMicro()
 	}
 }
