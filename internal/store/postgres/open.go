@@ -30,6 +30,7 @@ type Store struct {
 	pool   *pgxpool.Pool
 	writer *pgx.ConnConfig
 	tables []*table // by number
+	citus  bool     // the tables are distributed
 	tree   *ledger.Log
 	tiles  *tiles
 	growth store.Growth
@@ -194,6 +195,9 @@ func (s *Store) findTables(ctx context.Context) error {
 		return err
 	} else if unfinished && !s.opts.takingOver {
 		return fmt.Errorf("%w: not all rows of %s.events have been moved", ErrNotMigrated, oldSchema)
+	}
+	if err := conn.QueryRow(ctx, "select vigil.on_citus()").Scan(&s.citus); err != nil {
+		return err
 	}
 	rows, err := conn.Query(ctx, "select name, vigil.facts_of(t) from vigil.tables t order by number")
 	if err != nil {

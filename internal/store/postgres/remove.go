@@ -95,6 +95,9 @@ func (s *Store) remove(ctx context.Context, what store.Removed, takes []removal,
 	if n == 0 {
 		return 0, nil
 	}
+	if s.citus { // the triggers on its workers cannot see what lets rows go
+		return 0, &vigil.Error{Kind: vigil.NotAllowed, Message: "events cannot be removed from a database that Citus distributes: nothing was removed"}
+	}
 	e, err := why.Event(what, s.cfg.Now())
 	if err != nil {
 		return 0, err

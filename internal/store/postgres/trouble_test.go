@@ -89,7 +89,9 @@ func TestTrouble(t *testing.T) {
 	}{
 		"read-only": {"alter database " + database + " set default_transaction_read_only = on" + others, "alter database " + database + " reset default_transaction_read_only" + others, vigil.Unavailable},
 		"no right":  {"revoke insert on api.events from vigil_writer", "grant insert on api.events to vigil_writer", vigil.Unavailable},
-		"renamed":   {"alter table api.events rename to gone", "alter table api.gone rename to events", vigil.Unavailable},
+		"dead worker": {`create function public.gone() returns trigger language plpgsql as $$ begin raise exception 'connection to the remote node failed' using errcode = 'connection_failure'; end $$;
+			create trigger worker before insert on api.events for each row execute function public.gone()`, "drop function public.gone() cascade", vigil.Unavailable},
+		"renamed": {"alter table api.events rename to gone", "alter table api.gone rename to events", vigil.Unavailable},
 	} {
 		if err := pgtest.Exec(t.Context(), url, c.do); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -102,8 +104,8 @@ func TestTrouble(t *testing.T) {
 		until(t, func() bool { return s.Err() == nil })
 		write(t, s, numbered(vigil.TableEvents, 0, 1))
 	}
-	if n, err := s.Count(t.Context(), &query.Query{Table: vigil.TableEvents, Where: query.And{}, Limit: -1}); err != nil || n != 13 {
-		t.Errorf("%d rows, %v, want 13", n, err)
+	if n, err := s.Count(t.Context(), &query.Query{Table: vigil.TableEvents, Where: query.And{}, Limit: -1}); err != nil || n != 14 {
+		t.Errorf("%d rows, %v, want 14", n, err)
 	}
 	storetest.CheckRoot(t, s)
 }

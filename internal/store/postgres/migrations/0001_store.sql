@@ -6,11 +6,18 @@
 
 create schema if not exists api;
 
+-- on_citus says whether the tables are spread over the servers of a Citus cluster.
+create function vigil.on_citus() returns boolean language sql stable set search_path = pg_catalog, pg_temp as $$
+  select exists (select from pg_extension where extname = 'citus')
+$$;
+
+-- Citus connects to its workers as the role that a session acts as, so there it
+-- may log in. It has no password.
 do $$
 begin
   for i in 1..2 loop
     begin
-      execute format('create role %I nologin', (array['vigil_writer', 'vigil_reader'])[i]);
+      execute format('create role %I %s', (array['vigil_writer', 'vigil_reader'])[i], case when vigil.on_citus() then 'login' else 'nologin' end);
     exception when duplicate_object or unique_violation then null;
     end;
   end loop;
@@ -69,6 +76,13 @@ create table vigil.tables (
   number integer generated always as identity
 );
 
+do $$
+begin
+  if vigil.on_citus() then
+    perform create_reference_table('vigil.senders');
+  end if;
+end $$;
+
 create function vigil.refuse() returns trigger language plpgsql as $$
 begin
   raise exception 'events are never changed or removed: % of %.% is refused', tg_op, tg_table_schema, tg_table_name
@@ -81,6 +95,9 @@ end $$;
 -- is asked for with each of them.
 create function vigil.never_changes(rel regclass) returns void language plpgsql as $$
 begin
+  if vigil.on_citus() then -- these look at no other table than their own, nearly
+    perform set_config('citus.enable_unsafe_triggers', 'on', true);
+  end if;
   if not exists (select from pg_trigger where tgrelid = rel and tgname = 'vigil_never_changes') then
     execute format('create trigger vigil_never_changes before update or delete on %s for each row execute function vigil.refuse()', rel);
   end if;
@@ -159,6 +176,10 @@ begin
   -- events: narrow rows (fact, value, id) took 12 times as long to insert as lists
   -- with a GIN of patients and agents, and 4 times the space; one jsonb, 3 times.
   execute format('create index on vigil.%I using gin (_keys) with (gin_pending_list_limit = 512)', facts);
+  if vigil.on_citus() then -- before there are partitions, which follow
+    perform create_distributed_table(format('api.%I', table_name)::regclass, 'id', colocate_with => 'none');
+    perform create_distributed_table(format('vigil.%I', facts)::regclass, 'id', colocate_with => format('api.%I', table_name));
+  end if;
   -- What searches of FHIR ask for in ranges, or for what is rare. Each costs a few
   -- hundredths of what an insertion takes.
   execute format('create index on vigil.%I (_occurred, id)', facts);
@@ -227,7 +248,7 @@ declare
   t vigil.tables;
   known real;
 begin
-  if not pg_try_advisory_xact_lock(hashtext('vigil.analyze')) then
+  if vigil.on_citus() or not pg_try_advisory_xact_lock(hashtext('vigil.analyze')) then
     return;
   end if;
   for t in select * from vigil.tables order by number loop
@@ -259,7 +280,7 @@ end $$;
 revoke all on all functions in schema vigil from public;
 grant execute on function vigil.make_partitions(timestamptz), vigil.in_default(), vigil.analyze(),
   vigil.take_turn(bigint, bytea, integer, bigint) to vigil_writer;
-grant execute on function vigil.facts_of(vigil.tables) to vigil_writer, vigil_reader;
+grant execute on function vigil.facts_of(vigil.tables), vigil.on_citus() to vigil_writer, vigil_reader;
 grant usage on schema api, vigil to vigil_writer, vigil_reader;
 grant select, update on vigil.tree to vigil_writer;
 grant select, insert on vigil.tiles, vigil.senders to vigil_writer;
