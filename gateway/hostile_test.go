@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -205,5 +206,58 @@ func TestCodingBombs(t *testing.T) {
 		if len(x.Notes) == 0 || len(s.log.all()[0].Doc) > 8<<10 {
 			t.Errorf("%.20s: recorded in %d bytes, notes %q", coding, len(s.log.all()[0].Doc), x.Notes)
 		}
+	}
+}
+
+// TestStalledClients has many clients that read nothing of long answers: what is
+// copied of these stays below its bound, and each of them is recorded when it has
+// gone.
+func TestStalledClients(t *testing.T) {
+	const clients, limit = 100, 4 << 20
+	stop := make(chan struct{})
+	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/fhir+json")
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+				return
+			}
+		}
+	}), func(c *gateway.Config) { c.MaxMemory = limit })
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var conns []net.Conn
+	for i := range clients {
+		conn, err := net.Dial("tcp", s.front.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		fmt.Fprintf(conn, "GET /fhir/Patient/p-%d HTTP/1.1\r\nHost: h\r\n\r\n", i)
+		conns = append(conns, conn)
+	}
+	most := int64(0)
+	for range 20 {
+		time.Sleep(20 * time.Millisecond)
+		most = max(most, s.g.Stats().Copied)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	grown := int64(after.HeapInuse+after.StackInuse) - int64(before.HeapInuse+before.StackInuse)
+	t.Logf("%d clients: %d KiB of copies, %d KiB in all (both servers), %d KiB each", clients, most>>10, grown>>10, grown>>10/clients)
+	if most > limit || most < limit/2 || grown > limit*2+clients*(256<<10) {
+		t.Errorf("%d bytes of copies, %d in all", most, grown)
+	}
+	for _, conn := range conns {
+		conn.Close()
+	}
+	close(stop)
+	if n := len(s.exchanges()); n != clients {
+		t.Errorf("%d are recorded", n)
 	}
 }
