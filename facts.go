@@ -46,3 +46,10 @@ type Mapping interface {
 	// is left empty. It is safe for concurrent use and keeps no part of doc.
 	Facts(format Format, doc []byte) Facts
 }
+
+// A TimeMapping reads the time alone for less than all facts cost.
+type TimeMapping interface {
+	Mapping
+	// Occurred returns what Facts gives as Occurred.
+	Occurred(format Format, doc []byte) time.Time
+}

@@ -25,8 +25,9 @@ func New(zone *time.Location) vigil.Mapping {
 	m := &mapping{number: vigil.MappingNumber(zone)}
 	m.collectors.New = func() any { return &collector{zone: zone} }
 	properties := vigil.Properties()
+	when := slices.DeleteFunc(slices.Clone(properties), func(p vigil.Property) bool { return p.Fact != vigil.NumFacts })
 	for v := range vigil.NumVocabularies {
-		m.trees[v] = compile(properties, v)
+		m.trees[v], m.times[v] = compile(properties, v), compile(when, v)
 	}
 	return m
 }
@@ -35,16 +36,27 @@ func New(zone *time.Location) vigil.Mapping {
 type mapping struct {
 	number     uint32
 	trees      [vigil.NumVocabularies]*node
-	collectors sync.Pool // of *collector
+	times      [vigil.NumVocabularies]*node // of the time alone
+	collectors sync.Pool                    // of *collector
 }
 
-var _ vigil.Mapping = (*mapping)(nil)
+var _ vigil.TimeMapping = (*mapping)(nil)
 
 // Number implements [vigil.Mapping].
 func (m *mapping) Number() uint32 { return m.number }
 
 // Facts implements [vigil.Mapping]. A document that is no JSON object has none.
 func (m *mapping) Facts(format vigil.Format, doc []byte) vigil.Facts {
+	return m.read(&m.trees, format, doc)
+}
+
+// Occurred implements [vigil.TimeMapping].
+func (m *mapping) Occurred(format vigil.Format, doc []byte) time.Time {
+	return m.read(&m.times, format, doc).Occurred
+}
+
+// read reads the facts that trees lead to.
+func (m *mapping) read(trees *[vigil.NumVocabularies]*node, format vigil.Format, doc []byte) vigil.Facts {
 	if jsonb.Kind(doc) != '{' {
 		return vigil.Facts{}
 	}
@@ -57,11 +69,11 @@ func (m *mapping) Facts(format vigil.Format, doc []byte) vigil.Facts {
 	if v == vigil.Logserver {
 		if resource, ok := jsonb.Get(doc, "resource"); ok && isAuditEvent(resource) {
 			// The AuditEvent inside says it better than what is around it.
-			c.at(m.trees[fhirVersion(resource, vigil.FHIRR4)], resource)
+			c.at(trees[fhirVersion(resource, vigil.FHIRR4)], resource)
 			c.layer = 1
 		}
 	}
-	c.at(m.trees[v], doc)
+	c.at(trees[v], doc)
 	f := c.facts()
 	clear(c.hits) // let go of the texts
 	c.hits, c.layer = c.hits[:0], 0

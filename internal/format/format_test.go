@@ -53,6 +53,9 @@ func TestCases(t *testing.T) {
 			if w, g := string(txtar.Format(a)), string(txtar.Format(got)); w != g {
 				t.Errorf("got:\n%s\nwant:\n%s", g, w)
 			}
+			if w, g := m.Facts(f, doc.Data).Occurred, m.(vigil.TimeMapping).Occurred(f, doc.Data); !w.Equal(g) || w.Location() != g.Location() {
+				t.Errorf("the time alone is %s, of the facts %s", g, w)
+			}
 			canonical := jsonb.AppendCanonical(nil, doc.Data)
 			if w, g := string(got.Files[1].Data), print(m.Facts(f, canonical)); w != g {
 				t.Errorf("facts of the canonical text:\n%s\nwant:\n%s", g, w)
@@ -300,6 +303,11 @@ func BenchmarkFacts(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				m.Facts(f, doc)
+			}
+		})
+		b.Run(name+" time", func(b *testing.B) {
+			for b.Loop() {
+				m.(vigil.TimeMapping).Occurred(f, doc)
 			}
 		})
 	}
