@@ -59,13 +59,17 @@ func (r Removal) Event(what Removed, now time.Time) (*vigil.Event, error) {
 		"agent":  map[string]any{"who": senderName(r.Sender), "type": "user"},
 		"source": map[string]any{"observer": "vigil", "type": "vigil"},
 		"entity": map[string]any{"detail": detail}, "outcome": "200", "reason": r.Reason,
-		"message": fmt.Sprintf("the documents of %d events were removed", what.Count()),
+		"message": fmt.Sprintf("documents of events were removed: %d", what.Count()),
 	}
 	if !what.Before.IsZero() {
 		doc["before"] = what.Before.UTC().Format(time.RFC3339Nano)
 	}
 	if n := len(what.UIDs); n > 0 && n <= maxRecordedUIDs {
-		doc["uids"] = what.UIDs
+		uids := make([]string, n)
+		for i, uid := range what.UIDs {
+			uids[i] = uid.String()
+		}
+		doc["uids"] = uids
 	}
 	b, err := json.Marshal(doc)
 	return &vigil.Event{Table: vigil.TableSystem, Format: vigil.FormatSystem, Doc: b, Sender: r.Sender}, err
