@@ -70,12 +70,18 @@ func (a *API) verify(c *call) (*answer, error) {
 // verified verifies and says what it found, in Firely's words.
 func (a *API) verified(c *call, s *search.Search, original string, j *job) ([]fhir.Issue, error) {
 	began := a.Now()
-	r := &revision{log: a.Store.Log(), job: j, broken: map[int64]string{}}
+	r := &revision{log: a.Store.Log(), job: j, broken: map[int64]brokenEvent{}}
 	if err := r.run(c.ctx, a.Store); err != nil {
 		return nil, err
 	}
 	processed := r.audits
-	named := r.broken
+	named := map[int64]string{}
+	for index, e := range r.broken { // what the caller may not read has no name
+		if a.Allow(c.principal, e.Table, auth.Select) == nil {
+			named[index] = e.UID.String()
+		}
+	}
+	readable := named
 	if s != nil {
 		processed, named = 0, map[int64]string{}
 		for e, err := range a.found(c.ctx, s) {
@@ -83,7 +89,7 @@ func (a *API) verified(c *call, s *search.Search, original string, j *job) ([]fh
 				return nil, err
 			}
 			processed++
-			if uid, ok := r.broken[e.Event.Index]; ok {
+			if uid, ok := readable[e.Event.Index]; ok {
 				named[e.Event.Index] = uid
 			}
 		}
@@ -119,13 +125,19 @@ func (a *API) verified(c *call, s *search.Search, original string, j *job) ([]fh
 type revision struct {
 	log      *ledger.Log
 	job      *job
-	size     int64 // entries looked at
-	signed   int64 // entries that the checkpoint covers
-	audits   int64 // AuditEvents among them
-	broken   map[int64]string
+	size     int64                 // entries looked at
+	signed   int64                 // entries that the checkpoint covers
+	audits   int64                 // AuditEvents among them
+	broken   map[int64]brokenEvent // by their place
 	problems []ledger.Problem
 
 	tile []byte // leaf hashes
+}
+
+// brokenEvent is an event that is not what was logged.
+type brokenEvent struct {
+	Table string
+	UID   vigil.UID
 }
 
 func (r *revision) run(ctx context.Context, s store.Store) error {
@@ -153,7 +165,8 @@ func (r *revision) run(ctx context.Context, s store.Store) error {
 			r.audits++
 		}
 		if !r.same(e.Index, size, ledger.HashLeaf(entry.Record(nil))) {
-			if r.broken[e.Index] = e.UID.String(); len(r.broken) >= maxBroken {
+			r.broken[e.Index] = brokenEvent{e.Table, e.UID}
+			if len(r.broken) >= maxBroken {
 				break
 			}
 		}

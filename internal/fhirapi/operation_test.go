@@ -146,6 +146,20 @@ func TestVerifyIntegrity(t *testing.T) {
 	if !strings.Contains(text, `"AuditEvent/`+ids[1]+`"`) || strings.Contains(text, ids[0]) || !strings.Contains(text, "4 Audit Event processed") || !strings.Contains(text, "do not make the root of the checkpoint") {
 		t.Errorf("an event was changed: %s", text)
 	}
+	if err := f.store.Write(t.Context(), []*vigil.Event{{Table: vigil.TableEvents, Format: vigil.FormatLogserver, Doc: []byte(`{"action":"Read"}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	sign(t, f.store.Log())
+	hidden := f.stored(vigil.TableEvents)[0]
+	s.index = hidden.Index
+	asks := "Bearer " + mint(t, "nobody", "system/AuditEvent.rs") // not events
+	for _, token := range []string{asks, "Bearer " + mint(t, "auditor", "")} {
+		w := f.must(200, "GET", "/fhir/AuditEvent/$verify-integrity", "", "Authorization", token)
+		text := w.Body.String()
+		if strings.Contains(text, hidden.UID.String()) != (token != asks) || !strings.Contains(text, "The log is not what was signed") {
+			t.Errorf("an event of another table was changed: %s", text)
+		}
+	}
 	outcomeOf(t, f.must(400, "GET", "/fhir/AuditEvent/$verify-integrity?date=never", ""))
 }
 
