@@ -328,6 +328,11 @@ func TestGatewayWithStore(t *testing.T) {
 			t.Errorf("%q is there %d times, want %d, in %s", want, n, times, body)
 		}
 	}
+	// By what stands behind the last colon, as the command's help says.
+	found := pseudonym[strings.LastIndex(pseudonym, ":")+1:]
+	if _, body, err := p.do(t.Context(), http.MethodGet, "/exchanges?select=id&event->>query=like.*"+strings.TrimSpace(found)+"*", "auditor", ""); err != nil || !strings.Contains(body, `"id"`) {
+		t.Errorf("the pseudonym finds nothing: %v, %s", err, body)
+	}
 	told := func() bool {
 		_, body, err = p.do(t.Context(), http.MethodGet, "/system?select=event&event->source->>observer=eq.front&order=id", "auditor", "")
 		return err == nil && strings.Contains(body, `"policies of the gateway in force"`) &&

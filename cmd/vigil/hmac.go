@@ -13,7 +13,10 @@ type hmacCmd struct {
 
 // Help says what to do with the answer.
 func (*hmacCmd) Help() string {
-	return `A pseudonym finds its value in the records: vigil query "exchanges?event->>query=like.*$(vigil hmac --key-file KEY VALUE)*"`
+	return `A pseudonym is hmac:KEY:VALUE, where KEY tells keys apart. What stands behind
+the last colon finds it in the records, in queries too, where a colon is %3A:
+
+    vigil query "exchanges?event->>query=like.*$(vigil hmac --key-file KEY VALUE | cut -d: -f3)*"`
 }
 
 // Run prints the pseudonym of each value, as a gateway with that key records it.
