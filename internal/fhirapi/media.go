@@ -133,6 +133,9 @@ func (c *call) bodyForm() error {
 	if header == "" {
 		return nil
 	}
+	if len(c.header["Content-Type"]) > 1 { // a proxy before us may have gone by another
+		return errContentType("there may be one Content-Type")
+	}
 	t, params, err := mime.ParseMediaType(header)
 	isXML, known := notations[t]
 	v, ok := versionOf(params["fhirversion"], c.of)

@@ -2,6 +2,7 @@ package fhirapi
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -137,6 +138,18 @@ func TestVersionsAndNotations(t *testing.T) {
 	}
 	if w := f.must(http.StatusUnprocessableEntity, "POST", "/fhir/AuditEvent", r5); len(outcomeOf(t, w)) == 0 {
 		t.Error("R5 was taken as R4")
+	}
+}
+
+func TestTwoContentTypes(t *testing.T) {
+	f := newFace(t, openMemory(t))
+	r := requestOf(t, "POST", "/fhir/AuditEvent")
+	r.Header["Content-Type"] = []string{"application/fhir+json", "application/fhir+xml"}
+	r.Header.Set("Authorization", "Bearer "+mint(t, "admin", ""))
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	if outcomeOf(t, w); w.Code != http.StatusUnsupportedMediaType {
+		t.Errorf("status %d", w.Code)
 	}
 }
 
