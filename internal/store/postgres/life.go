@@ -12,7 +12,12 @@ import (
 	"vigil/internal/store"
 )
 
-const analyzeEvery = 3 * time.Second
+// The tables are looked at for statistics as often, and no more of the time than
+// one part in so many.
+const (
+	analyzeEvery = 3 * time.Second
+	analyzeShare = 20
+)
 
 // Err implements [store.Store].
 func (s *Store) Err() error {
@@ -181,6 +186,7 @@ func (s *Store) keepHouse(ctx context.Context, now time.Time) error {
 func (s *Store) analyze() {
 	tick := time.NewTicker(analyzeEvery)
 	defer tick.Stop()
+	var next time.Time
 	for known := int64(0); ; {
 		select {
 		case <-tick.C:
@@ -188,7 +194,8 @@ func (s *Store) analyze() {
 			return
 		}
 		size := s.tree.Size()
-		if size < known+known/2+5000 || s.down.Load() != nil {
+		start := time.Now()
+		if size < known+known/2+5000 || s.down.Load() != nil || start.Before(next) {
 			continue
 		}
 		conn, err := connectWriter(s.ctx, s.writer)
@@ -196,6 +203,7 @@ func (s *Store) analyze() {
 			_, err = conn.Exec(s.ctx, "select vigil.analyze()")
 			_ = closing(conn, nil)
 		}
+		next = time.Now().Add(analyzeShare * time.Since(start))
 		if known = size; err != nil {
 			s.log.Debug("the tables were not analyzed", "err", err)
 		}
