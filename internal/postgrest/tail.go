@@ -56,10 +56,12 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request, p *auth.Principal
 		return err
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	if end, ok := expiry(p); ok {
-		ctx, cancel = context.WithDeadline(ctx, end)
-	}
 	defer cancel()
+	if end, ok := expiry(p); ok {
+		var expire context.CancelFunc
+		ctx, expire = context.WithTimeout(ctx, end.Sub(h.Now()))
+		defer expire()
+	}
 	go func() { // a tail would keep a server that stops waiting
 		select {
 		case <-web.Stopping(r.Context()):

@@ -126,16 +126,16 @@ func TestTailRefuses(t *testing.T) {
 	}
 }
 
-// A tail says that it lives, and ends with its token.
+// A tail says that it lives, and ends with its token, by the face's clock.
 func TestTailLivesAndEnds(t *testing.T) {
 	f := newFace(t, openMemory(t, store.Config{}), func(c *Config) {
-		a, err := auth.New(auth.Config{Secrets: []string{secret}})
+		a, err := auth.New(auth.Config{Secrets: []string{secret}, Now: clock})
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Authenticate = a.Authenticate
 	})
-	short, err := auth.Mint(secret, "auditor", time.Now().Add(time.Second), nil)
+	short, err := auth.Mint(secret, "auditor", clock().Add(time.Second), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
