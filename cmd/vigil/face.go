@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -129,6 +130,9 @@ func local(ctx context.Context, s store.Store, cfg *config.Config) (*face, error
 func sender() *vigil.Sender {
 	s := &vigil.Sender{Listener: "import", Role: "admin", Authenticated: true}
 	s.Subject = "uid " + fmt.Sprint(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		s.Subject = "user " + u.Username // whom an officer knows
+	}
 	return s
 }
 

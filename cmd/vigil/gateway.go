@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -160,7 +161,7 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 	var admin net.Listener
 	if cfg.Admin != "" {
 		if admin, err = web.Listen(cfg.Admin); err != nil {
-			return errors.Join(err, g.unlisten())
+			return errors.Join(fmt.Errorf("%w: give another address of health and metrics by --admin, or off", err), g.unlisten())
 		}
 		defer admin.Close()
 	}

@@ -156,7 +156,7 @@ type NoGuardError struct {
 // Error implements error.
 func (e *NoGuardError) Error() string {
 	return "the store has no rollback guard, which tells whether it was put back to an older state: it is expected at " +
-		e.File + "; put it back, or vigil recover opens a new epoch"
+		e.File + "; where it lies elsewhere name that place (--guard, or --state-dir for a database), put it back, or let vigil recover open a new epoch"
 }
 
 // Unwrap returns [fs.ErrNotExist].

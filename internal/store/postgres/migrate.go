@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"vigil/internal/store"
 )
@@ -232,6 +233,9 @@ func grant(ctx context.Context, tx pgx.Tx, cat *store.Catalog, g Grants) error {
 	}
 	var member bool
 	err := tx.QueryRow(ctx, "select pg_has_role($1, 'vigil_writer', 'member') and pg_has_role($1, 'vigil_reader', 'member')", user).Scan(&member)
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == "42704" {
+		return fmt.Errorf("grant to %s: there is no such role: make it (create role %s login password '…'), then migrate again", user, pgx.Identifier{user}.Sanitize())
+	}
 	if err != nil {
 		return fmt.Errorf("grant to %s: %w", user, err)
 	}
