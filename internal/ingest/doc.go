@@ -69,7 +69,8 @@ type Config struct {
 // API is the faces.
 type API struct {
 	Config
-	hub *hub
+	hub      *hub
+	yamlTurn chan struct{} // has room for those who read YAML
 }
 
 // New returns the faces.
@@ -101,7 +102,7 @@ func New(c Config) *API {
 	if c.Held == 0 {
 		c.Held = 16 << 20
 	}
-	a := &API{Config: c}
+	a := &API{Config: c, yamlTurn: make(chan struct{}, yamlReaders)}
 	a.hub = newHub(a)
 	return a
 }

@@ -76,7 +76,7 @@ type record struct {
 // type is taken, since Aidbox's clients leave it out.
 func (a *API) record(r *http.Request, body []byte) (rec record, err error) {
 	if isYAML(r.Header.Get("Content-Type"), body) {
-		if body, err = yamlToJSON(body); err != nil {
+		if body, err = a.yaml(r.Context(), body); err != nil {
 			return rec, err
 		}
 	}

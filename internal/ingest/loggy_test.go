@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -218,4 +219,30 @@ func FuzzLoggy(f *testing.F) {
 			t.Fatalf("%q: %d, %d stored", body, res.Code, after-before)
 		}
 	})
+}
+
+// TestLoggyLongYAML checks that YAML is bounded where JSON is not: the tree of a
+// few megabytes would take a server's memory.
+func TestLoggyLongYAML(t *testing.T) {
+	f := newFace(t, func(c *ingest.Config) { c.Limits.Body = 4 << 20 })
+	for media, want := range map[string]int{"text/yaml": 413, "application/json": 200} {
+		body := `{"message":[` + strings.Repeat("1,", 1<<20) + `1]}`
+		if res := f.write("/$loggy", body, "Content-Type", media); res.Code != want {
+			t.Errorf("%s: %d %.200s", media, res.Code, res.Body)
+		}
+	}
+	body := "message:\n" + strings.Repeat("- a\n", 200_000)
+	if res := f.write("/$loggy", body, "Content-Type", "text/yaml"); res.Code != 200 {
+		t.Errorf("%d bytes of YAML: %d %.200s", len(body), res.Code, res.Body)
+	}
+	// Those who wait for their turn all get one.
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			if res := f.write("/$loggy", body, "Content-Type", "text/yaml"); res.Code != 200 {
+				t.Errorf("%d %.200s", res.Code, res.Body)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -14,6 +15,30 @@ import (
 
 // yamlDepth is how deep YAML may be nested: deeper than anybody writes by hand.
 const yamlDepth = 200
+
+// A tree of YAML takes a hundred times the memory of its text, and no budget for
+// bodies counts it: only so long a text is read, and so many at a time.
+const (
+	maxYAML     = 1 << 20
+	yamlReaders = 2
+)
+
+// yaml returns a body of YAML as JSON, when it is its turn.
+func (a *API) yaml(ctx context.Context, body []byte) ([]byte, error) {
+	if len(body) > maxYAML {
+		return nil, &vigil.Error{
+			Kind: vigil.TooLarge, Message: "The body is too large for YAML",
+			Details: "The limit is " + strconv.Itoa(maxYAML) + " bytes.", Hint: "JSON may be longer.",
+		}
+	}
+	select {
+	case a.yamlTurn <- struct{}{}:
+		defer func() { <-a.yamlTurn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return yamlToJSON(body)
+}
 
 // yamlToJSON returns a document of YAML as JSON. Members keep their order;
 // numbers keep their text where JSON has them, dates are texts. Aliases are
