@@ -86,14 +86,6 @@ func (h *handler) schemas() []string {
 	return names
 }
 
-// hiddenHeader reports whether a header is not for the database: it is a
-// credential, or could be.
-func hiddenHeader(name string) bool {
-	name = strings.ToLower(name)
-	return strings.Contains(name, "auth") || strings.Contains(name, "cookie") || strings.Contains(name, "token") ||
-		strings.Contains(name, "secret") || strings.Contains(name, "key") || strings.Contains(name, "password")
-}
-
 // session says who asks, to the database.
 func session(r *http.Request, p *auth.Principal, prefer *preferences) *relation.Session {
 	s := &relation.Session{
@@ -101,9 +93,7 @@ func session(r *http.Request, p *auth.Principal, prefer *preferences) *relation.
 		Headers: map[string]string{"host": r.Host},
 	}
 	for name, values := range r.Header {
-		if !hiddenHeader(name) {
-			s.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
-		}
+		s.Headers[name] = strings.Join(values, ", ")
 	}
 	return s
 }

@@ -19,14 +19,11 @@ type Session struct {
 	Claims map[string]any
 	Method string
 	Path   string
-	// Headers are the request's, with names in lower case. Credentials must not be
-	// among them; those that are known to be are dropped.
+	// Headers are the request's. Those that are credentials, or could be, are not
+	// told to the database.
 	Headers map[string]string
 	Zone    string // time zone of the answer, empty for the database's
 }
-
-// secret are headers that have credentials.
-var secret = []string{"authorization", "proxy-authorization", "cookie", "x-api-key", "apikey", "x-auth-token"}
 
 // prefix marks Vigil's own roles, which no request can have.
 const prefix = "vigil_"
@@ -48,10 +45,9 @@ func (s *Session) settings(d *DB, schema string, r *role) (statement, error) {
 	}
 	headers := map[string]string{}
 	for k, v := range s.Headers {
-		headers[strings.ToLower(k)] = v
-	}
-	for _, name := range secret {
-		delete(headers, name)
+		if k = strings.ToLower(k); !isCredential(k, v) {
+			headers[k] = v
+		}
 	}
 	claimsText, err := encode(claims)
 	if err != nil {
