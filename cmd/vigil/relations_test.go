@@ -43,7 +43,7 @@ func TestRelations(t *testing.T) {
 	}
 	// Who read what of them is recorded as it is of Vigil's own.
 	recorded := ""
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(recorded, `"table": "devices"`); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(recorded, `"table": "devices"`); time.Sleep(20 * time.Millisecond) {
 		if _, recorded, err = p.do(t.Context(), "GET", "/system?select=event", "admin", ""); err != nil || time.Now().After(end) {
 			t.Fatalf("the read of devices is not in the record: %v %s", err, recorded)
 		}

@@ -83,7 +83,7 @@ func (b *bulkServer) setAway(away bool) {
 // eventually waits for something to come true.
 func eventually(t *testing.T, what string, p *process, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s\n%s", what, p.out)
 		}

@@ -199,8 +199,8 @@ func TestRelationLeft(t *testing.T) {
 	t.Parallel()
 	uri := newSamples(t)
 	run(t, uri, `create view api.endless as select i, repeat('x', 1000) as pad from generate_series(1, 100000000) i; grant select on api.endless to clerk;
-		create view api.slow as select 1 as one, pg_sleep(60)::text as nap; grant select on api.slow to clerk`)
-	d := openRelations(t, uri, relation.Config{Conns: 1, Wait: 5 * time.Second})
+		create view api.slow as select 1 as one, pg_sleep(600)::text as nap; grant select on api.slow to clerk`)
+	d := openRelations(t, uri, relation.Config{Conns: 1, Wait: time.Minute})
 	f := newRelationFace(t, d, as(clerk("ann")))
 	f.get(t, "/samples?limit=1")
 	for _, path := range []string{"/endless", "/slow", "/endless?limit=100000000", "/slow?select=nap"} {
@@ -215,7 +215,7 @@ func TestRelationLeft(t *testing.T) {
 		if status, body := f.get(t, "/samples?select=id&limit=1"); status != 200 || body != `[{"id":1}]` {
 			t.Errorf("after %s: %d %s", path, status, body)
 		}
-		if took := time.Since(start); took > 4*time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("%s held the connection for %v", path, took)
 		}
 	}

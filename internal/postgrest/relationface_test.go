@@ -233,7 +233,7 @@ func TestRelationOwn(t *testing.T) {
 // eventually repeats a request until it is answered with a status.
 func eventually(t *testing.T, f *face, path string, status int) string {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		got, body := f.get(t, path)
 		if got == status {
 			return body

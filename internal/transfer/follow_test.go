@@ -129,7 +129,7 @@ func (f *following) append(text string) {
 // and in order.
 func (f *following) check() {
 	f.t.Helper()
-	for end := time.Now().Add(10 * time.Second); len(f.target.have()) < f.n && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); len(f.target.have()) < f.n && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	docs := f.target.have()
