@@ -85,6 +85,10 @@ func TestCLEFCredentials(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.name, res.Code, res.Body)
 		}
 	}
+	res := f.send("OPTIONS", "/ingest/clef", "", "Origin", "https://app.example.org", "Access-Control-Request-Method", "POST")
+	if !strings.Contains(res.Header().Get("Access-Control-Allow-Headers"), "X-Seq-ApiKey") {
+		t.Errorf("a browser may not send its key: %v", res.Header())
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, a := range f.access {

@@ -47,7 +47,7 @@ func TestAnswers(t *testing.T) {
 	for kind, make := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			for name, answer := range map[string]func(int, request, http.ResponseWriter){
-				"500": say(500, "broken"), "502": say(502, ""), "503": say(503, `{"text":"Server is busy","code":9}`), "429": say(429, "slow down"),
+				"500": say(500, "broken"), "steers": say(500, "a\x1b[31m\n\u202e\u2066b"), "502": say(502, ""), "503": say(503, `{"text":"Server is busy","code":9}`), "429": say(429, "slow down"),
 				"401": say(401, "hunter?"), "403": say(403, `{"text":"Invalid token","code":4}`), "404": say(404, "no such page"), "405": say(405, ""), "100 continue": say(417, ""),
 				"redirect": func(_ int, _ request, w http.ResponseWriter) {
 					w.Header().Set("Location", other.URL+"/latest/meta-data?hunter2")
@@ -72,7 +72,7 @@ func TestAnswers(t *testing.T) {
 				if err == nil || vigil.KindOf(err) != vigil.Unavailable || len(a.got) > 0 {
 					t.Errorf("%s: error %v, %d set aside", name, err, len(a.got))
 				}
-				if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.ContainsAny(err.Error(), "\n\x1b")) {
+				if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.ContainsAny(err.Error(), "\n\x1b\u202e\u2066")) {
 					t.Errorf("%s: the error is %q", name, err)
 				}
 				if n := len(srv.requests()); n > 2 { // closed connections may be tried again by the transport
