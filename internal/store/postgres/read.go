@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"vigil"
 	"vigil/internal/ledger"
 	"vigil/internal/query"
@@ -31,9 +33,12 @@ func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16)
 		inner, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(s.ctx, cancel)()
-		args := make([][]byte, len(st.Args))
-		for i, a := range st.Args {
-			args[i] = []byte(a)
+		// Statements are prepared, as planning over partitions takes longer than an
+		// answer by an index.
+		args := make([]any, 0, len(st.Args)+2)
+		args = append(args, pgx.QueryExecModeCacheStatement, pgx.QueryResultFormats(formats))
+		for _, a := range st.Args {
+			args = append(args, a)
 		}
 		n := 0
 		var late atomic.Bool
@@ -49,17 +54,17 @@ func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16)
 				return
 			}
 			pc := conn.Conn().PgConn()
-			rr := pc.ExecParams(inner, st.Text, args, nil, nil, formats)
-			for rr.NextRow() {
+			rr, err := conn.Query(inner, st.Text, args...)
+			for err == nil && rr.Next() {
 				n++
 				timer.Stop()
 				gone := ctx.Err() // rows may be here that came before
-				if gone == nil && yield(rr.Values(), nil) {
+				if gone == nil && yield(rr.RawValues(), nil) {
 					timer.Reset(s.readTimeout())
 					continue
 				}
 				cancel()
-				_, _ = rr.Close()
+				rr.Close()
 				_ = closing(conn.Conn(), nil) // a late cancellation must not hit the next statement
 				conn.Release()
 				if gone != nil {
@@ -67,7 +72,10 @@ func (s *Store) stream(ctx context.Context, st query.Statement, formats []int16)
 				}
 				return
 			}
-			_, err = rr.Close()
+			if err == nil {
+				rr.Close()
+				err = rr.Err()
+			}
 			if inner.Err() != nil {
 				_ = closing(conn.Conn(), nil)
 			}
