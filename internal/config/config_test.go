@@ -278,7 +278,7 @@ func TestErrors(t *testing.T) {
 		"proxies":           {nil, []string{"VIGIL_TRUSTED_PROXIES=localhost"}, nil, []string{"10.0.0.0/8"}},
 		"postgres":          {nil, []string{"VIGIL_STORE=postgres://u:" + hush + "/@h/db"}, nil, []string{"store (VIGIL_STORE)", "% escapes"}},
 		"owner":             {map[string]string{"postgres.owner": "dir:" + hush}, nil, nil, []string{"postgres.owner", "want postgres://"}},
-		"store":             {nil, []string{"VIGIL_STORE=sqlite:x"}, nil, []string{"dir:PATH, postgres://… or memory:"}},
+		"store":             {nil, []string{"VIGIL_STORE=sqlite:x"}, nil, []string{"memory:, postgres://… or dir:PATH"}},
 		"store without":     {nil, []string{"VIGIL_STORE=dir:"}, nil, []string{"want a path"}},
 		"half of TLS":       {nil, []string{"VIGIL_TLS_CERT=c.pem"}, nil, []string{"go together"}},
 		"mtls without":      {nil, []string{`VIGIL_MTLS=[{subject: a, role: b}]`}, nil, []string{"client-ca"}},

@@ -129,11 +129,11 @@ func checkStore(store string) error {
 	case scheme == "dir" && rest != "", store == "memory:":
 		return nil
 	case scheme == "dir":
-		return fmt.Errorf("want a path after dir, as in dir:./vigil-data")
+		return errors.New("want a path after dir, as in dir:./vigil-data")
 	case isPostgres(store):
 		return checkPostgres(store)
 	}
-	return fmt.Errorf("want dir:PATH, postgres://… or memory:")
+	return errors.New("want memory:, postgres://… or dir:PATH")
 }
 
 func checkURL(s string) error {

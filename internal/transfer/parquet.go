@@ -17,7 +17,7 @@ import (
 // parquetWriter writes Apache Parquet: numbers, times in UTC to the microsecond,
 // lists of texts and JSON as the types that it has for them, all else as texts.
 type parquetWriter struct {
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	columns []parquetColumn // in the order of the rows' members
 	rows    []parquet.Row
 	n       int // rows that wait
@@ -56,7 +56,7 @@ func newParquetWriter(w io.Writer, o WriterOptions) (*parquetWriter, error) {
 	for i := range p.columns {
 		p.columns[i].leaf = slices.Index(sorted, p.columns[i].name)
 	}
-	p.w = parquet.NewWriter(w, schema, parquet.Compression(&zstd.Codec{}), parquet.MaxRowsPerRowGroup(parquetGroup),
+	p.w = parquet.NewGenericWriter[any](w, schema, parquet.Compression(&zstd.Codec{}), parquet.MaxRowsPerRowGroup(parquetGroup),
 		parquet.CreatedBy("vigil", "", ""))
 	return p, nil
 }

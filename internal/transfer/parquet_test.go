@@ -3,7 +3,6 @@ package transfer_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -93,24 +92,17 @@ print(json.dumps(c.execute("select count(*), count(_agent), sum(len(_agent)) fro
 // TestParquetRead reads the file without DuckDB, so that it is tested everywhere.
 func TestParquetRead(t *testing.T) {
 	b := writeParquet(t, parquetRows)
-	r := parquet.NewReader(bytes.NewReader(b))
-	defer r.Close()
-	n := 0
-	for ; ; n++ {
-		var row struct {
-			ID       *int64   `parquet:"id"`
-			Event    *string  `parquet:"event"`
-			Received *int64   `parquet:"_received"`
-			Agent    []string `parquet:"_agent,list"`
-			Type     *string  `parquet:"_type"`
-		}
-		err := r.Read(&row)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	rows, err := parquet.Read[struct {
+		ID       *int64   `parquet:"id"`
+		Event    *string  `parquet:"event"`
+		Received *int64   `parquet:"_received"`
+		Agent    []string `parquet:"_agent,list"`
+		Type     *string  `parquet:"_type"`
+	}](bytes.NewReader(b), int64(len(b)))
+	if err != nil || len(rows) != len(parquetRows) {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for n, row := range rows {
 		var want struct {
 			ID    int64           `json:"id"`
 			Event json.RawMessage `json:"event"`
@@ -123,9 +115,6 @@ func TestParquetRead(t *testing.T) {
 		if *row.ID != want.ID || *row.Event != string(want.Event) || len(row.Agent) != len(want.Agent) || !cmp.Equal(row.Type, want.Type) {
 			t.Errorf("row %d: %+v, want %+v", n, row, want)
 		}
-	}
-	if n != len(parquetRows) {
-		t.Errorf("%d rows", n)
 	}
 }
 
