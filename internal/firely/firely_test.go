@@ -199,6 +199,12 @@ func TestRefused(t *testing.T) {
 		{"appsettings.json", `{"Audit": {"ExcludedRequests": [{"Method": "GET"}]}}`, "no UrlPath"},
 		{"appsettings.json", `{"Audit": {"ExcludedRequests": [{"UrlPath": "/a", "Method": "FETCH"}]}}`, `no method "FETCH"`},
 		{"appsettings.json", `{"Audit": {"EnableAuditEventLogging": "maybe"}}`, "want true or false"},
+		{"appsettings.json", `{"Audit": {"EnableAuditEventLogging": [false]}}`, "want one value"},
+		{"appsettings.json", `{"Audit": {"ExcludedRequests": [{"UrlPath": "/a", "Method": ["GET"]}]}}`, "Method is an object or a list"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "rollingInterval": {"a": 1}}}`), "rollingInterval is an object or a list"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "retainedFileCountLimit": [7]}}`), "want one value"},
+		{"audit.logsettings.json", sink(`{"Name": "File", "Args": {"path": "a", "flushToDiskInterval": ["00:00:01"]}}`), "want one value"},
+		{"audit.logsettings.json", sink(`{"Name": "Seq", "Args": {"serverUrl": "http://localhost", "apiKey": ["x"]}}`), "apiKey is an object or a list"},
 	} {
 		_, err := Load(files(c.name, c.text), nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.name+":") {

@@ -25,8 +25,17 @@ func (r *reader) failf(n *node, format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf("%s: %s", at, fmt.Sprintf(format, args...)))
 }
 
+// single refuses an object or a list where one value belongs: .NET would take it
+// for nothing, and a Method of ["GET"] for every method.
+func (r *reader) single(n *node) {
+	if n != nil && n.null && len(n.parts) > 0 {
+		r.failf(n, "%s is an object or a list: want one value", n.name)
+	}
+}
+
 // text returns a text, otherwise where nothing is said.
 func (r *reader) text(n *node, otherwise string) string {
+	r.single(n)
 	if n == nil || n.null {
 		return otherwise
 	}
@@ -35,6 +44,7 @@ func (r *reader) text(n *node, otherwise string) string {
 
 // truth returns true or false.
 func (r *reader) truth(n *node, otherwise bool) bool {
+	r.single(n)
 	if n == nil || n.null || n.value == "" {
 		return otherwise
 	}
@@ -50,6 +60,7 @@ func (r *reader) truth(n *node, otherwise bool) bool {
 
 // count returns a whole number that is at least least.
 func (r *reader) count(n *node, otherwise, least int64) int64 {
+	r.single(n)
 	if n == nil || n.null || n.value == "" {
 		return otherwise
 	}
@@ -64,6 +75,7 @@ func (r *reader) count(n *node, otherwise, least int64) int64 {
 // span returns a duration as .NET writes it: [days.]hh:mm[:ss[.fraction]], or a
 // number of days.
 func (r *reader) span(n *node, otherwise time.Duration) time.Duration {
+	r.single(n)
 	if n == nil || n.null || n.value == "" {
 		return otherwise
 	}

@@ -227,7 +227,7 @@ func (s *Settings) enrich(r *reader, n *node) {
 		parts = []*node{n}
 	}
 	for _, p := range parts {
-		name := r.text(p, "")
+		name := p.value
 		if name == "" {
 			name = r.text(p.part("Name"), "")
 		}

@@ -20,7 +20,7 @@ var lineProperties = []string{
 func (s *Settings) sink(r *reader, n *node, level template.Level, async *Async) {
 	name := r.text(n.part("Name"), "")
 	if name == "" && len(n.parts) == 0 {
-		name = r.text(n, "")
+		name = n.value
 	}
 	r.known(n, "a sink", "Name", "Args")
 	args := n.part("Args")
