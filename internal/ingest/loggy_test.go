@@ -226,12 +226,12 @@ func FuzzLoggy(f *testing.F) {
 func TestLoggyLongYAML(t *testing.T) {
 	f := newFace(t, func(c *ingest.Config) { c.Limits.Body = 4 << 20 })
 	for media, want := range map[string]int{"text/yaml": 413, "application/json": 200} {
-		body := `{"message":[` + strings.Repeat("1,", 1<<20) + `1]}`
+		body := `{"message":"` + strings.Repeat("x", 1<<20) + `"}`
 		if res := f.write("/$loggy", body, "Content-Type", media); res.Code != want {
 			t.Errorf("%s: %d %.200s", media, res.Code, res.Body)
 		}
 	}
-	body := "message:\n" + strings.Repeat("- a\n", 200_000)
+	body := "message:\n" + strings.Repeat("- a\n", 5_000)
 	if res := f.write("/$loggy", body, "Content-Type", "text/yaml"); res.Code != 200 {
 		t.Errorf("%d bytes of YAML: %d %.200s", len(body), res.Code, res.Body)
 	}

@@ -128,6 +128,36 @@ func TestRoleSettings(t *testing.T) {
 	}
 }
 
+// TestNothingStays: what one request's functions do to the session, as whom and
+// with which claims, is not there for the next one on the same connection.
+func TestNothingStays(t *testing.T) {
+	d := open(t, `do $$ begin create role lodger nologin; exception when duplicate_object or unique_violation then null; end $$;
+		grant usage on schema api to lodger;
+		create function api.sticks() returns text language sql volatile as $$
+			select set_config('role', 'reader', false) || set_config('request.jwt.claims', '{"sub":"stale"}', false) || set_config('request.headers', '{"x":"stale"}', false)
+				|| set_config('search_path', 'side', false) $$;
+		create view api.sticky as select api.sticks() as s;
+		create view api.whoami as select current_user::text as u, current_setting('request.jwt.claims')::json->>'sub' as sub,
+			current_setting('request.headers') as h, current_setting('search_path') as p;
+		grant select on api.sticky, api.whoami to reader; grant select on api.whoami to lodger;`)
+	who := func(role, sub string) string {
+		t.Helper()
+		rows := read(t, d, &relation.Session{Role: role, Claims: map[string]any{"sub": sub}}, &relation.Read{Table: d.Table("api", "whoami"), Query: &query.Query{Limit: -1}})
+		return strings.Join(rows, "\n")
+	}
+	for range 3 {
+		read(t, d, &relation.Session{Role: "reader"}, &relation.Read{Table: d.Table("api", "sticky"), Query: &query.Query{Limit: -1}})
+		for _, role := range []string{"lodger", "reader"} {
+			if got, want := who(role, "sample"), `{"u":"`+role+`","sub":"sample","h":"{}","p":"\"api\", \"public\""}`; got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+		if _, err := d.Read(t.Context(), &relation.Session{Role: "lodger"}, &relation.Read{Table: d.Table("api", "sticky"), Query: &query.Query{Limit: -1}}); err == nil {
+			t.Error("lodger reads what only reader may")
+		}
+	}
+}
+
 func read(t *testing.T, d *relation.DB, s *relation.Session, rd *relation.Read) (rows []string) {
 	t.Helper()
 	a, err := d.Read(t.Context(), s, rd)
