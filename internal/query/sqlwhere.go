@@ -125,7 +125,10 @@ func (w *sqlWriter) anyElement(r *ref, t *Test) (string, error) {
 		// Under a not it would matter that the key's condition is never null.
 		if w.table.Key != nil && w.negated == 0 {
 			if expr, typ, arg, ok := w.table.Key(r.col, t.Value); ok {
-				return "(" + fmt.Sprintf(expr, w.arg(arg, typ)) + " and " + x + ")", nil
+				// What the key has found is looked at again. To the planner that must not
+				// be a second condition of its own, or it expects the square of the rows
+				// and sorts all of them where walking from the newest would do.
+				return "(" + fmt.Sprintf(expr, w.arg(arg, typ)) + " and coalesce(" + x + ", false))", nil
 			}
 		}
 		return x, nil

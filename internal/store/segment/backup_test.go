@@ -66,6 +66,9 @@ func testBackup(t *testing.T, o Options) {
 	if _, err := s.Backup(t.Context(), filepath.Join(o.Dir, "here")); vigil.KindOf(err) != vigil.Invalid {
 		t.Errorf("a backup in the store: %v", err)
 	}
+	if err := s.Write(t.Context(), numbered(0, 1)); err != nil { // so that the copy is the older one
+		t.Fatal(err)
+	}
 	sign(t, s, "signed after")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
