@@ -259,6 +259,9 @@ func TestRemovalKeepsUp(t *testing.T) {
 			if err := s.Write(t.Context(), numbered(n, 20)); err != nil {
 				t.Error(err)
 			}
+			// Jobs have their turn when no head waits. These heads are so small that
+			// a writer without a pause would always have one waiting.
+			time.Sleep(5 * time.Millisecond)
 		}
 	}()
 	for i := range 8 {
