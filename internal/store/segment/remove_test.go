@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,10 +129,13 @@ func TestRemovalCrash(t *testing.T) {
 	t.Parallel()
 	images := t.TempDir()
 	o := testOptions(t, 4<<10)
+	var mu sync.Mutex // of these, which the sealer looks at
 	var removing bool
 	var all, goes []*vigil.Event
 	seen := map[string]int{}
 	s := watched(t, o, func(s *Store, point string) {
+		mu.Lock()
+		defer mu.Unlock()
 		if !removing || !slices.Contains(removalPoints, point) {
 			return
 		}
@@ -147,21 +151,27 @@ func TestRemovalCrash(t *testing.T) {
 			if _, err := s.Append(t.Context(), b); err != nil {
 				t.Fatal(err)
 			}
+			mu.Lock()
 			all = append(all, b.Events...)
+			mu.Unlock()
 		}
 	}
 	fill()
 	for round := range 2 {
+		mu.Lock()
 		goes = nil
 		for i := range 5 {
 			goes = append(goes, all[len(all)-1-7*i])
 		}
 		removing = true
+		mu.Unlock()
 		if n, err := s.Erase(t.Context(), uidsOf(goes), why); n != 5 || err != nil {
 			t.Fatalf("round %d: erased %d, %v", round, n, err)
 		}
+		mu.Lock()
 		removing = false
 		all = slices.DeleteFunc(all, func(e *vigil.Event) bool { return slices.Contains(goes, e) })
+		mu.Unlock()
 		fill()
 	}
 	if err := s.Close(); err != nil {
@@ -300,7 +310,14 @@ func TestPruneUnlinks(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	size := func() (sum int64) {
-		for _, e := range slices.Concat(s.manifest.Segments, s.manifest.Removed) {
+		var segments []segmentEntry
+		if err := s.do(t.Context(), "look", func() error { // the manifest is the sealer's
+			segments = slices.Concat(s.manifest.Segments, s.manifest.Removed)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range segments {
 			sum += e.Bytes
 		}
 		return sum
