@@ -148,7 +148,8 @@ func (p *page) send(method string, params map[string]any) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if _, err := p.out.Write(append(b, 0)); err != nil {
+	// A browser that is closing may be gone before it is told to.
+	if _, err := p.out.Write(append(b, 0)); err != nil && method != "Browser.close" {
 		p.t.Errorf("%s: %v", method, err)
 	}
 }

@@ -103,7 +103,7 @@ func open(t *testing.T, dir string, w vigil.Writer, change ...func(*spool.Config
 
 func flush(t *testing.T, s *spool.Spool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if err := s.Flush(ctx); err != nil {
 		t.Fatalf("flush: %v, %+v", err, s.Status())
