@@ -342,7 +342,8 @@ func TestFirelyKilled(t *testing.T) {
 	for round := range 3 {
 		s.open()
 		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(400*time.Millisecond, s.kill)
+		pid := s.cmd.Process.Pid // the next round has another
+		time.AfterFunc(400*time.Millisecond, func() { _ = syscall.Kill(-pid, syscall.SIGKILL) })
 		for id := range load(ctx, s.listen, 4, fmt.Sprint("k", round)) {
 			answered[id] = true
 		}

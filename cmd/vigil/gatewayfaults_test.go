@@ -286,6 +286,9 @@ func TestGatewaySlowDisk(t *testing.T) {
 // TestGatewayMemory fills the spool of a gateway whose repository is away with
 // large bodies: memory stays bounded.
 func TestGatewayMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out: the race detector, which short tests run under, has memory of its own")
+	}
 	fhir := newFHIR(t)
 	g := newGatewayProcess(t, filepath.Join(t.TempDir(), "spool"), fhir.URL, "http://127.0.0.1:1")
 	g.start()

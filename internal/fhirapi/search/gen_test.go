@@ -3,6 +3,7 @@ package search_test
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 	"time"
 
 	"pgregory.net/rapid"
@@ -338,11 +339,14 @@ func genParameter(t *rapid.T, r5 bool, uids []string) (name, value string) {
 
 // clock steps by some milliseconds, now and then backwards or not at all.
 type clock struct {
+	mu  sync.Mutex
 	now time.Time
 	n   int64
 }
 
 func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.n++
 	c.now = c.now.Add(time.Duration(c.n*7919%11-2) * 1234567 * time.Nanosecond)
 	return c.now

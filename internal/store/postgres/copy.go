@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,7 +27,9 @@ func (in *inserter) copyAll(ctx context.Context, conn *pgconn.PgConn, args []any
 		return nil
 	}
 	sql := "copy " + in.name.Sanitize() + " (" + strings.Join(in.columns, ", ") + ") from stdin binary"
-	_, err := conn.CopyFrom(ctx, &copyReader{in: in, args: args, buf: append(make([]byte, 0, copyPart+8<<10), copyHeader...)}, sql)
+	r := &copyReader{in: in, args: args, buf: append(make([]byte, 0, copyPart+8<<10), copyHeader...)}
+	defer r.end()
+	_, err := conn.CopyFrom(ctx, r, sql)
 	return err
 }
 
@@ -36,15 +39,29 @@ const copyHeader = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x
 
 // copyReader gives rows in the binary format, making them as they are read.
 type copyReader struct {
-	in   *inserter
-	args []any
-	buf  []byte // made and not read yet: from at on
-	at   int
-	done bool
+	mu    sync.Mutex // of reading, which pgx goes on with when a lost connection has ended its CopyFrom
+	in    *inserter
+	args  []any
+	buf   []byte // made and not read yet: from at on
+	at    int
+	done  bool
+	ended bool
+}
+
+// end lets the reader touch its rows no more.
+func (r *copyReader) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
 }
 
 // Read implements [io.Reader].
 func (r *copyReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return 0, io.ErrClosedPipe
+	}
 	if r.at == len(r.buf) {
 		if r.done {
 			return 0, io.EOF
