@@ -23,7 +23,7 @@ var architecture = map[string]string{
 	"internal/query":                   "internal/jsonb",
 	"internal/journal":                 "",
 	"internal/ledger":                  "",
-	"internal/format":                  ". internal/jsonb internal/format/logserver internal/format/aidbox",
+	"internal/format":                  ". internal/jsonb internal/format/logserver internal/format/aidbox internal/format/fhir",
 	"internal/format/logserver":        ". internal/jsonb",
 	"internal/format/aidbox":           ". internal/jsonb",
 	"internal/format/fhir":             "",

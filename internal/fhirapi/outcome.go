@@ -190,18 +190,10 @@ func information(text string) fhir.Issue {
 
 func errPath(first string) *Error {
 	text := "there is nothing at this address"
-	if first != "" && isTypeName(first) {
+	if fhir.IsTypeName(first) {
 		text = "resources of type " + first + " are not kept here: this is a repository of AuditEvents"
 	}
 	return fail(http.StatusNotFound, "not-found", text)
-}
-
-// isTypeName reports whether s looks like a resource type.
-func isTypeName(s string) bool {
-	if len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
-		return false
-	}
-	return strings.IndexFunc(s, func(r rune) bool { return r|0x20 < 'a' || r|0x20 > 'z' }) < 0
 }
 
 func errUnknown() *Error {

@@ -161,7 +161,7 @@ func quarantined(doc []byte, format vigil.Format, sender *vigil.Sender, reason s
 // errType refuses a resource that is no AuditEvent.
 func errType(name string) *Error {
 	text := "this is no AuditEvent"
-	if name != "" && isTypeName(name) {
+	if fhir.IsTypeName(name) {
 		text = "this is a resource of type " + name + ", and AuditEvents are taken only"
 	}
 	return fail(http.StatusBadRequest, "invalid", text)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"vigil"
+	"vigil/internal/format/fhir"
 	"vigil/internal/format/logserver"
 	"vigil/internal/jsonb"
 )
@@ -193,42 +194,15 @@ func Reference(ref string) string {
 		s = s[:i]
 	}
 	slash := strings.LastIndexByte(s, '/')
-	if slash < 0 || !IsID(s[slash+1:]) {
+	if slash < 0 || !fhir.IsID(s[slash+1:]) {
 		return ref
 	}
 	kind := s[strings.LastIndexByte(s[:slash], '/')+1 : slash]
 	switch {
 	case kind == "patients": // as CakePHP's applications write it
 		return "Patient" + s[slash:]
-	case isType(kind):
+	case fhir.IsTypeName(kind):
 		return s[slash-len(kind):]
 	}
 	return ref
-}
-
-// isType reports whether s can be the name of a resource type.
-func isType(s string) bool {
-	if s == "" || s[0] < 'A' || s[0] > 'Z' {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i] | 0x20; c < 'a' || c > 'z' {
-			return false
-		}
-	}
-	return true
-}
-
-// IsID reports whether s can be the id of a resource.
-func IsID(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !(c == '-' || c == '.' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z') {
-			return false
-		}
-	}
-	return true
 }

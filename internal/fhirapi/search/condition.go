@@ -126,7 +126,7 @@ var modifiers = map[Type][]string{
 func (o *Options) parseCondition(p *parameter, written, modifier, chain, value string) (*condition, error) {
 	c := &condition{parameter: p, written: written, modifier: modifier}
 	kind := ""
-	if p.typ == Reference && isType(modifier) {
+	if p.typ == Reference && fhir.IsTypeName(modifier) {
 		kind, c.modifier = modifier, ""
 	}
 	switch {

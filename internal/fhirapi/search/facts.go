@@ -5,6 +5,7 @@ import (
 
 	"vigil"
 	"vigil/internal/format/convert"
+	"vigil/internal/format/fhir"
 	"vigil/internal/query"
 )
 
@@ -65,7 +66,7 @@ func factOf(ref string) string {
 	if l.kind != "" {
 		return l.kind + "/" + l.id
 	}
-	if i := strings.LastIndexByte(ref, '/'); i > 0 && isID(ref[i+1:]) && strings.HasSuffix("/"+ref[:i], "/patients") {
+	if i := strings.LastIndexByte(ref, '/'); i > 0 && fhir.IsID(ref[i+1:]) && strings.HasSuffix("/"+ref[:i], "/patients") {
 		return "Patient" + ref[i:]
 	}
 	return ref

@@ -24,12 +24,12 @@ func parseLink(s string) link {
 		rest, version = rest[:i], rest[i+len("/_history/"):]
 	}
 	slash := strings.LastIndexByte(rest, '/')
-	if slash < 0 || !isID(rest[slash+1:]) {
+	if slash < 0 || !fhir.IsID(rest[slash+1:]) {
 		return l
 	}
 	start := strings.LastIndexByte(rest[:slash], '/') + 1
 	kind := rest[start:slash]
-	if !isType(kind) {
+	if !fhir.IsTypeName(kind) {
 		return l
 	}
 	l.base, l.kind, l.id, l.version = rest[:start], kind, rest[slash+1:], version
@@ -54,7 +54,7 @@ func parseWanted(s, kind string, targets []string, base string) wanted {
 		if kind != "" {
 			w.kinds = []string{kind}
 		}
-	case isID(s):
+	case fhir.IsID(s):
 		w.alone, w.id = true, s
 		if w.kinds = targets; kind != "" {
 			w.kinds = []string{kind}
@@ -111,31 +111,4 @@ func kindOf(ref *fhir.Node) string {
 	}
 	kind := ref.Child("type").Text()
 	return kind[strings.LastIndexByte(kind, '/')+1:]
-}
-
-// isType reports whether s can be the name of a type of resources.
-func isType(s string) bool {
-	if s == "" || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i] | 0x20; c < 'a' || c > 'z' {
-			return false
-		}
-	}
-	return true
-}
-
-// isID reports whether s can be the id of a resource.
-func isID(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !(c == '-' || c == '.' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z') {
-			return false
-		}
-	}
-	return true
 }

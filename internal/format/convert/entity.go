@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"vigil"
-	"vigil/internal/format"
 	"vigil/internal/format/fhir"
 )
 
@@ -91,7 +90,7 @@ func isReference(val string, types []string) bool {
 	if types == nil && !isResource(kind) {
 		return false
 	}
-	return format.IsID(id)
+	return fhir.IsID(id)
 }
 
 // isURI reports whether s is an absolute URI, without white space.

@@ -25,7 +25,7 @@ func (f format) problem(s string, v Version) string {
 	case fURI, fURL, fCanonical:
 		return unless(!strings.ContainsAny(s, " \t\n\r\v\f"), "must be a URI, without white space")
 	case fID:
-		return unless(isID(s), "must be an id: 1 to 64 letters, digits, hyphens and dots")
+		return unless(IsID(s), "must be an id: 1 to 64 letters, digits, hyphens and dots")
 	case fOID:
 		return unless(isOID(s), "must be an OID such as urn:oid:1.2.3")
 	case fUUID:
@@ -91,18 +91,6 @@ func isCode(s string) bool {
 		}
 	}
 	return !space
-}
-
-func isID(s string) bool {
-	if len(s) > 64 {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; !(c|0x20 >= 'a' && c|0x20 <= 'z' || isDigit(c) || c == '-' || c == '.') {
-			return false
-		}
-	}
-	return s != ""
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -332,18 +332,13 @@ func referenceType(ref string) string {
 		ref = ref[:i]
 	}
 	i := strings.LastIndexByte(ref, '/')
-	if i < 0 || !isID(ref[i+1:]) {
+	if i < 0 || !IsID(ref[i+1:]) {
 		return ""
 	}
 	head := ref[:i]
 	name := head[strings.LastIndexByte(head, '/')+1:]
-	if len(name) < 3 || name[0] < 'A' || name[0] > 'Z' {
+	if len(name) < 3 || !IsTypeName(name) {
 		return ""
-	}
-	for i := range len(name) {
-		if c := name[i] | 0x20; c < 'a' || c > 'z' {
-			return ""
-		}
 	}
 	return name
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"vigil/internal/format/fhir"
 )
 
 const (
@@ -26,7 +28,7 @@ func (w *writer) firely(a *account) {
 		w.raw(`,"` + balp + `StructureDefinition/IHE.BasicAudit.OAUTHaccessTokenUse.Minimal"`)
 	}
 	w.raw(`]},`)
-	if a.Type == "Patient" && isID(a.Key) {
+	if a.Type == "Patient" && fhir.IsID(a.Key) {
 		w.raw(firelyPatient)
 		w.resource(a)
 		w.raw(`}],`)

@@ -3,6 +3,8 @@ package balp
 import (
 	"slices"
 	"strings"
+
+	"vigil/internal/format/fhir"
 )
 
 // types are the resource types of R4 (code system resource-types).
@@ -43,28 +45,7 @@ func isType(s string) bool {
 // isName reports whether s looks like a resource type; servers have types of
 // their own.
 func isName(s string) bool {
-	if len(s) < 3 || len(s) > 64 || s[0] < 'A' || s[0] > 'Z' {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i] | 0x20; c < 'a' || c > 'z' {
-			return false
-		}
-	}
-	return true
-}
-
-// isID reports whether s is a FHIR id.
-func isID(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.') {
-			return false
-		}
-	}
-	return true
+	return len(s) > 2 && fhir.IsTypeName(s)
 }
 
 // split reads Type/id or Type/id/_history/version, at the end of an absolute
@@ -73,12 +54,12 @@ func split(ref string) (typ, id, version string) {
 	rest := ref
 	if at := strings.Index(ref, "/_history/"); at >= 0 {
 		rest, version = ref[:at], ref[at+len("/_history/"):]
-		if !isID(version) {
+		if !fhir.IsID(version) {
 			return "", "", ""
 		}
 	}
 	slash := strings.LastIndexByte(rest, '/')
-	if slash < 0 || !isID(rest[slash+1:]) {
+	if slash < 0 || !fhir.IsID(rest[slash+1:]) {
 		return "", "", ""
 	}
 	id = rest[slash+1:]
@@ -175,11 +156,11 @@ func (w *writer) identifier(value string) {
 func (w *writer) resource(a *account) {
 	typ, key := a.Type, a.Key
 	switch {
-	case isName(typ) && isID(key):
+	case isName(typ) && fhir.IsID(key):
 		w.raw(`{"reference":"`)
 		w.raw(typ)
 		w.b = append(append(w.b, '/'), key...)
-		if isID(a.Version) {
+		if fhir.IsID(a.Version) {
 			w.raw("/_history/")
 			w.raw(a.Version)
 		}
