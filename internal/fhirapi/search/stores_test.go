@@ -94,9 +94,12 @@ func config() store.Config {
 }
 
 // checks makes rapid check a property so many times, where its flag does not ask
-// for another number than the usual.
+// for another number than the usual; in short tests a quarter of them.
 func checks(t *testing.T, n int, property func(*rapid.T)) {
 	t.Helper()
+	if testing.Short() {
+		n /= 4
+	}
 	f := flag.Lookup("rapid.checks")
 	if before := f.Value.String(); before == f.DefValue {
 		if err := f.Value.Set(strconv.Itoa(n)); err != nil {
