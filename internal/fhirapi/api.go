@@ -79,15 +79,7 @@ func New(c Config) *API {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Limits.Depth == 0 {
-		c.Limits.Depth = web.DefaultLimits().Depth
-	}
-	if c.Limits.Keys == 0 {
-		c.Limits.Keys = web.DefaultLimits().Keys
-	}
-	if c.Bodies == nil {
-		c.Bodies = web.NewBodies(c.Limits)
-	}
+	c.Limits, c.Bodies = web.OrDefault(c.Limits, c.Bodies)
 	if c.BaseURL == nil {
 		c.BaseURL = func(r *http.Request) string { return "http://" + r.Host }
 	}

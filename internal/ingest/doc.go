@@ -81,15 +81,7 @@ func New(c Config) *API {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Limits.Depth == 0 {
-		c.Limits.Depth = web.DefaultLimits().Depth
-	}
-	if c.Limits.Keys == 0 {
-		c.Limits.Keys = web.DefaultLimits().Keys
-	}
-	if c.Bodies == nil {
-		c.Bodies = web.NewBodies(c.Limits)
-	}
+	c.Limits, c.Bodies = web.OrDefault(c.Limits, c.Bodies)
 	if c.Index == nil {
 		c.Index = func(string) string { return vigil.TableLogs }
 	}

@@ -75,15 +75,7 @@ func New(c Config) http.Handler {
 	if c.Heartbeat == 0 {
 		c.Heartbeat = 15 * time.Second
 	}
-	if c.Limits.Depth == 0 {
-		c.Limits.Depth = web.DefaultLimits().Depth
-	}
-	if c.Limits.Keys == 0 {
-		c.Limits.Keys = web.DefaultLimits().Keys
-	}
-	if c.Bodies == nil {
-		c.Bodies = web.NewBodies(c.Limits)
-	}
+	c.Limits, c.Bodies = web.OrDefault(c.Limits, c.Bodies)
 	h := &handler{Config: c, tables: map[string]*table{}}
 	for _, s := range c.Store.Schemas() {
 		t := &table{Schema: s, allow: "OPTIONS,GET,HEAD,POST", closed: s.ReadOnly || ownTable(s.Table)}

@@ -25,6 +25,16 @@ func DefaultLimits() Limits {
 	}
 }
 
+// OrDefault fills what a face was not given: limits that are zero are those of
+// [DefaultLimits], and bodies that are nil are read within the limits.
+func OrDefault(l Limits, b *Bodies) (Limits, *Bodies) {
+	l = l.orDefault()
+	if b == nil {
+		b = NewBodies(l)
+	}
+	return l, b
+}
+
 // orDefault fills what is zero from [DefaultLimits].
 func (l Limits) orDefault() Limits {
 	d := DefaultLimits()
