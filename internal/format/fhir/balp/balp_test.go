@@ -103,6 +103,7 @@ var shapes = []struct {
 	{"limited.json", balp.New(balp.Config{PerPatient: true, MaxPatients: 2, MaxReturned: 5})},
 	{"r5.json", balp.New(balp.Config{R5: true})},
 	{"firely.json", balp.New(balp.Config{Firely: true})},
+	{"firely-r5.json", balp.New(balp.Config{Firely: true, R5: true})},
 }
 
 // TestInteractions compares the events of every kind of interaction.

@@ -37,7 +37,7 @@ type Config struct {
 	// then claimed in an extension. It takes several times as long.
 	R5 bool
 	// Firely shapes events as Firely Server does, which claim FHIR's AuditEvent
-	// and, with a verified token, BALP's OAUTHaccessTokenUse.Minimal.
+	// and, in R4 and with a verified token, BALP's OAUTHaccessTokenUse.Minimal.
 	Firely bool
 }
 
@@ -177,7 +177,7 @@ func (w *writer) add(a account) {
 	if w.conf.R5 {
 		e.Format = vigil.FormatFHIRR5
 		var err error
-		if e.Doc, err = toR5(w.b); err != nil {
+		if e.Doc, err = w.toR5(); err != nil {
 			w.err = err
 			return
 		}
@@ -187,14 +187,17 @@ func (w *writer) add(a account) {
 	w.events = append(w.events, e)
 }
 
-// toR5 converts a document.
-func toR5(doc []byte) ([]byte, error) {
-	n, err := fhir.ParseJSON(doc, fhir.Limits{})
+// toR5 converts the document.
+func (w *writer) toR5() ([]byte, error) {
+	n, err := fhir.ParseJSON(w.b, fhir.Limits{})
 	if err == nil {
 		n, err = fhir.Convert(n, fhir.R4, fhir.R5)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("write AuditEvent of R5: %w", err)
+	}
+	if w.conf.Firely {
+		firelyR5(n)
 	}
 	return fhir.AppendJSON(nil, n), nil
 }

@@ -13,6 +13,7 @@ const (
 	balp        = `https://profiles.ihe.net/ITI/BALP/`
 	base        = `http://hl7.org/fhir/StructureDefinition/AuditEvent`
 	dicom       = `http://dicom.nema.org/resources/ontology/DCM`
+	verbSystem  = `http://hl7.org/fhir/http-verb`
 
 	typeRest  = `"type":{"system":"` + codeSystems + `audit-event-type","code":"rest","display":"RESTful Operation"}`
 	typeLogin = `"type":{"system":"` + dicom + `","code":"110114","display":"User Authentication"}`
@@ -142,7 +143,7 @@ func (w *writer) interaction(code string) {
 }
 
 func (w *writer) verb(method string) {
-	w.raw(`{"system":"http://hl7.org/fhir/http-verb","code":"`)
+	w.raw(`{"system":"` + verbSystem + `","code":"`)
 	w.raw(method)
 	w.raw(`","display":"`)
 	w.raw(method)

@@ -21,10 +21,11 @@ const (
 // firely appends the AuditEvent of a as Firely Server writes them for R4 (its
 // documentation, "Auditing": the examples of AuditEvents). Unlike Firely's it does
 // not claim BALP's profiles of reading and searching, which ask for an agent of
-// the server that this shape does not have.
+// the server that this shape does not have. [firelyR5] makes R5 of it, which claims
+// none of BALP's, as they are of R4.
 func (w *writer) firely(a *account) {
 	w.raw(`{"resourceType":"AuditEvent","meta":{"profile":["` + base + `"`)
-	if w.tokenUsed(a) {
+	if w.tokenUsed(a) && !w.conf.R5 {
 		w.raw(`,"` + balp + `StructureDefinition/IHE.BasicAudit.OAUTHaccessTokenUse.Minimal"`)
 	}
 	w.raw(`]},`)
