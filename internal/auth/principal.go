@@ -2,7 +2,9 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
+	"time"
 
 	"vigil"
 )
@@ -54,6 +56,18 @@ func (p *Principal) Name() string {
 		return p.Subject
 	}
 	return p.Client
+}
+
+// Limit returns a context that ends with p's token, for answers that go on: now
+// is the time. Without a token, or with one that does not end, only cancel and
+// ctx end it. The caller calls cancel.
+func (p *Principal) Limit(ctx context.Context, now time.Time) (limited context.Context, cancel context.CancelFunc) {
+	if exp, ok := p.Claims["exp"].(json.Number); ok {
+		if sec, err := exp.Float64(); err == nil {
+			return context.WithTimeout(ctx, time.Unix(int64(sec), 0).Sub(now))
+		}
+	}
+	return context.WithCancel(ctx)
 }
 
 type principalKey struct{}

@@ -2,8 +2,6 @@ package ingest
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -138,11 +136,7 @@ func (s *stream) wants(c *chunk) bool {
 
 // run streams until the client, its token or the server ends it.
 func (s *stream) run(r *http.Request, p *auth.Principal) error {
-	ctx, cancel := context.WithCancel(r.Context())
-	if end, ok := expiry(p); ok {
-		cancel()
-		ctx, cancel = context.WithTimeout(r.Context(), end.Sub(s.api.Now()))
-	}
+	ctx, cancel := p.Limit(r.Context(), s.api.Now())
 	defer cancel()
 	at := s.api.hub.attach()
 	defer s.api.hub.detach()
@@ -182,16 +176,6 @@ func (s *stream) run(r *http.Request, p *auth.Principal) error {
 		}
 		at = c.first + int64(len(c.spans))
 	}
-}
-
-// expiry returns when the token of p ends.
-func expiry(p *auth.Principal) (time.Time, bool) {
-	n, ok := p.Claims["exp"].(json.Number)
-	if !ok {
-		return time.Time{}, false
-	}
-	sec, err := n.Float64()
-	return time.Unix(int64(sec), 0), err == nil
 }
 
 // alive says to a reader of server-sent events that the stream lives. Lines of

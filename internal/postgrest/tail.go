@@ -2,7 +2,6 @@ package postgrest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -55,13 +54,8 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request, p *auth.Principal
 	if err := s.check(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := p.Limit(r.Context(), h.Now())
 	defer cancel()
-	if end, ok := expiry(p); ok {
-		var expire context.CancelFunc
-		ctx, expire = context.WithTimeout(ctx, end.Sub(h.Now()))
-		defer expire()
-	}
 	go func() { // a tail would keep a server that stops waiting
 		select {
 		case <-web.Stopping(r.Context()):
@@ -96,16 +90,6 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request, p *auth.Principal
 		return nil // the client, the token or the server has ended it
 	}
 	return err
-}
-
-// expiry returns when the token of p ends.
-func expiry(p *auth.Principal) (time.Time, bool) {
-	n, ok := p.Claims["exp"].(json.Number)
-	if !ok {
-		return time.Time{}, false
-	}
-	sec, err := n.Float64()
-	return time.Unix(int64(sec), 0), err == nil
 }
 
 // check refuses what has no meaning for rows that are still to come.
