@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -118,8 +117,12 @@ func openPage(ctx context.Context, t *testing.T, browser, url string) *page {
 	if err != nil {
 		t.Fatal(err)
 	}
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--user-data-dir="+filepath.Join(t.TempDir(), "profile"), "--remote-debugging-pipe")
+		"--user-data-dir="+profile, "--remote-debugging-pipe")
 	cmd.ExtraFiles = []*os.File{toRead, fromWrite}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -132,6 +135,10 @@ func openPage(ctx context.Context, t *testing.T, browser, url string) *page {
 		cmd.Wait() // it is killed when it does not end
 		toWrite.Close()
 		fromRead.Close()
+		// Processes of the browser's own may still write when it has ended.
+		for end := time.Now().Add(10 * time.Second); os.RemoveAll(profile) != nil && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
 	})
 	target := p.call("Target.createTarget", map[string]any{"url": url})
 	p.session, _ = p.call("Target.attachToTarget", map[string]any{"targetId": target["targetId"], "flatten": true})["sessionId"].(string)
