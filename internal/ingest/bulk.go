@@ -40,16 +40,7 @@ func (a *API) Bulk() http.Handler {
 
 func (a *API) bulk(w http.ResponseWriter, r *http.Request) error {
 	start := a.Now()
-	if err := only(w, r, http.MethodPost, http.MethodPut); err != nil {
-		return err
-	}
-	access := web.AccessOf(r.Context())
-	access.Table, access.Write = vigil.TableLogs, true
-	p, err := a.authenticate(r)
-	if err != nil {
-		return err
-	}
-	body, release, err := a.Bodies.Read(w, r)
+	p, body, release, err := a.open(w, r, a.authenticate, http.MethodPost, http.MethodPut)
 	if err != nil {
 		return err
 	}
@@ -60,6 +51,7 @@ func (a *API) bulk(w http.ResponseWriter, r *http.Request) error {
 	}
 	b := &bulkRequest{api: a, principal: p, sender: sender(r, p, "elasticsearch"), items: items}
 	b.place()
+	access := web.AccessOf(r.Context())
 	if b.denied != nil {
 		access.Denied = shown(b.denied).message
 	}

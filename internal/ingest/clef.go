@@ -50,19 +50,8 @@ func (a *API) clef(w http.ResponseWriter, r *http.Request) error {
 	if a.cors(w, r) {
 		return nil
 	}
-	if err := only(w, r, http.MethodPost); err != nil {
-		return err
-	}
-	access := web.AccessOf(r.Context())
-	access.Table, access.Write = vigil.TableLogs, true
-	p, err := a.authenticate(a.withKey(r))
-	if err != nil {
-		return err
-	}
-	if err := a.Allow(p, vigil.TableLogs, auth.Insert); err != nil {
-		return err
-	}
-	body, release, err := a.Bodies.Read(w, r)
+	keyed := func(r *http.Request) (*auth.Principal, error) { return a.logger(a.withKey(r)) }
+	p, body, release, err := a.open(w, r, keyed, http.MethodPost)
 	if err != nil {
 		return err
 	}
@@ -85,7 +74,7 @@ func (a *API) clef(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		access.Rows = int64(receipt.Count)
+		web.AccessOf(r.Context()).Rows = int64(receipt.Count)
 	}
 	respond(w, http.StatusCreated, []byte(`{"MinimumLevelAccepted":null}`))
 	return nil

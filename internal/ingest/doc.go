@@ -110,6 +110,31 @@ func (a *API) authenticate(r *http.Request) (*auth.Principal, error) {
 	return p, nil
 }
 
+// logger returns who asks, where it may add to the log.
+func (a *API) logger(r *http.Request) (*auth.Principal, error) {
+	p, err := a.authenticate(r)
+	if err != nil {
+		return nil, err
+	}
+	return p, a.Allow(p, vigil.TableLogs, auth.Insert)
+}
+
+// open begins to answer a request that brings something for the log, if it has
+// one of the methods and who allows it: it returns the sender and the body, which
+// is the caller's until it calls release.
+func (a *API) open(w http.ResponseWriter, r *http.Request, who func(*http.Request) (*auth.Principal, error), methods ...string) (p *auth.Principal, body []byte, release func(), err error) {
+	if err := only(w, r, methods...); err != nil {
+		return nil, nil, nil, err
+	}
+	access := web.AccessOf(r.Context())
+	access.Table, access.Write = vigil.TableLogs, true
+	if p, err = who(r); err != nil {
+		return nil, nil, nil, err
+	}
+	body, release, err = a.Bodies.Read(w, r)
+	return p, body, release, err
+}
+
 // only refuses every method but those.
 func only(w http.ResponseWriter, r *http.Request, methods ...string) error {
 	if slices.Contains(methods, r.Method) {

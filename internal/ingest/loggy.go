@@ -20,16 +20,7 @@ func (a *API) loggy(w http.ResponseWriter, r *http.Request) error {
 	if a.cors(w, r) {
 		return nil
 	}
-	if err := only(w, r, http.MethodPost); err != nil {
-		return err
-	}
-	access := web.AccessOf(r.Context())
-	access.Table, access.Write = vigil.TableLogs, true
-	p, err := a.mayLog(r)
-	if err != nil {
-		return err
-	}
-	body, release, err := a.Bodies.Read(w, r)
+	p, body, release, err := a.open(w, r, a.anyone, http.MethodPost)
 	if err != nil {
 		return err
 	}
@@ -42,28 +33,24 @@ func (a *API) loggy(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id := web.AccessOf(r.Context()).ID
-	doc := a.line(&rec, p, id, r.Header.Get("X-Correlation-Id"))
+	access := web.AccessOf(r.Context())
+	doc := a.line(&rec, p, access.ID, r.Header.Get("X-Correlation-Id"))
 	e := &vigil.Event{Table: vigil.TableLogs, Format: vigil.FormatAidbox, Doc: doc, Sender: sender(r, p, "loggy")}
 	receipt, err := a.Store.Append(r.Context(), &store.Batch{Events: []*vigil.Event{e}, Key: idempotency})
 	if err != nil {
 		return err
 	}
 	access.Rows = int64(receipt.Count)
-	respond(w, http.StatusOK, append(jsonb.AppendLineString([]byte(`{"ctx":`), id), '}'))
+	respond(w, http.StatusOK, append(jsonb.AppendLineString([]byte(`{"ctx":`), access.ID), '}'))
 	return nil
 }
 
-// mayLog returns who sends, where it may.
-func (a *API) mayLog(r *http.Request) (*auth.Principal, error) {
+// anyone returns who sends: who gives no credentials too, where that is allowed.
+func (a *API) anyone(r *http.Request) (*auth.Principal, error) {
 	if a.Anonymous && r.Header.Get("Authorization") == "" && (r.TLS == nil || len(r.TLS.PeerCertificates) == 0) {
 		return &auth.Principal{Anonymous: true, Role: "aidbox"}, nil
 	}
-	p, err := a.authenticate(r)
-	if err != nil {
-		return nil, err
-	}
-	return p, a.Allow(p, vigil.TableLogs, auth.Insert)
+	return a.logger(r)
 }
 
 // record is what a request to $loggy says: JSON values, nil where they are not there.
