@@ -24,6 +24,9 @@
 //
 // Requests are served in the order they came. A group takes at most 1 MiB (or
 // one larger request), so a bulk load delays others by a group, not by its size.
+// Between two heads the sealer does a job that waits (a removal, a backup), which
+// in turn seals no more than what was stable when it began: neither a writer
+// without a pause nor a row of jobs keeps the other waiting for ever.
 //
 // docs/format.md describes every byte; this package does not index documents yet:
 // a query scans, block by block, in the order asked for.

@@ -46,7 +46,7 @@ func (d *driven) put(b *store.Batch) {
 		p.Fill()
 		d.acked = append(d.acked, b.Events...)
 	}
-	d.freezeIfFull()
+	d.freezeIfDue()
 	d.sealAll()
 }
 

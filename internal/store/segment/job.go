@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vigil"
+	"vigil/internal/journal"
 	"vigil/internal/store"
 )
 
@@ -57,44 +58,64 @@ func (s *Store) work(j *job) error {
 	return s.fail(fmt.Errorf("%s: %w", j.what, err))
 }
 
-// sealAll seals everything that is stable now, and releases its part of the
-// journal, which goes on in a new file. It is the sealer's.
-func (s *Store) sealAll() error {
-	s.lastCut.Store(nil)
-	for {
-		if err := s.sealFrozen(); err != nil {
-			return err
-		}
-		c := s.lastCut.Load()
-		switch {
-		case c == nil:
-			s.queue.nudge()
-		case c.err != nil:
-			return c.err
-		case !s.manifest.position().Before(c.at):
-			return s.journal.Release(c.at)
-		}
-		select {
-		case <-s.toSeal:
-		case <-time.After(sealRetry): // the head could not be frozen, or not sealed
-		case <-s.stop:
-			return store.ErrClosed()
-		}
-		if err := s.failed(); err != nil {
-			return err
-		}
+// serve does a job for whoever waits for it, and reports that the sealer is to end.
+func (s *Store) serve(j *job) bool {
+	j.done <- s.work(j)
+	return s.failed() != nil
+}
+
+// cut is the wish that the active head is frozen as it is, where a new file of
+// the journal begins.
+type cut struct {
+	done chan struct{}    // closed when the rest is set
+	at   journal.Position // where the new file begins
+	err  error            // why there is none
+}
+
+func (c *cut) made() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
 	}
 }
 
-// sealFrozen seals the heads that are frozen.
-func (s *Store) sealFrozen() error {
-	for h := s.oldestFrozen(); h != nil; h = s.oldestFrozen() {
-		err := s.sealHead(h)
-		s.setSealError(err)
-		if err != nil {
+// sealAll seals everything that is stable when it is called, and releases its
+// part of the journal, which goes on in a new file. What others write meanwhile
+// it leaves alone but for what must be sealed first, so it ends while they go on.
+// It is the sealer's.
+func (s *Store) sealAll() error {
+	c := &cut{done: make(chan struct{})}
+	s.cutAsked.Store(c)
+	defer s.cutAsked.Store(nil)
+	for !c.made() {
+		s.queue.nudge() // there may be room for one more frozen head now
+		if err := s.sealNext(); err != nil {
 			return err
 		}
-		s.tellSealed()
 	}
-	return nil
+	if c.err != nil {
+		return c.err
+	}
+	for s.manifest.position().Before(c.at) {
+		if err := s.sealNext(); err != nil {
+			return err
+		}
+	}
+	return s.journal.Release(c.at)
+}
+
+// sealNext seals the oldest frozen head, or waits for one for a while.
+func (s *Store) sealNext() error {
+	if sealed, err := s.sealOldest(); sealed || err != nil {
+		return err
+	}
+	select {
+	case <-s.toSeal:
+	case <-time.After(sealRetry):
+	case <-s.stop:
+		return store.ErrClosed()
+	}
+	return s.failed()
 }

@@ -63,9 +63,9 @@ type Store struct {
 	journalLost bool
 	salvaged    *salvaged
 
-	lastCut   atomic.Pointer[cutAt]
-	jobs      chan *job     // for the sealer
-	sealerEnd chan struct{} // closed when it takes no more of them
+	cutAsked  atomic.Pointer[cut] // by the sealer, of the sequencer
+	jobs      chan *job           // for the sealer
+	sealerEnd chan struct{}       // closed when it takes no more of them
 
 	toSeal   chan struct{} // one token when a head was frozen
 	sealed   chan struct{} // one token when the sealer got on, or gave up

@@ -246,8 +246,8 @@ func TestRecoverKilled(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s = mustOpen(t, o, storetest.Config(nil)); s.manifest.State != stateReady {
-		t.Errorf("after the recovery the store is %s", s.manifest.State)
+	if s = mustOpen(t, o, storetest.Config(nil)); current(t, s).State != stateReady {
+		t.Errorf("after the recovery the store is %s", current(t, s).State)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

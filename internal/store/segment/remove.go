@@ -3,7 +3,6 @@ package segment
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"path/filepath"
 	"slices"
@@ -327,20 +326,22 @@ func (s *Store) record(ctx context.Context, p *store.Prepared) error {
 		_, err := s.submit(context.WithoutCancel(ctx), p)
 		done <- err
 	}()
-	for {
+	for len(done) == 0 {
+		sealed, err := s.sealOldest()
+		switch {
+		case err != nil && !noSpace(err):
+			return err
+		case sealed:
+			continue
+		}
 		select {
 		case err := <-done:
 			return err
 		case <-s.toSeal:
-			if err := s.sealFrozen(); err != nil && !noSpace(err) {
-				return s.fail(fmt.Errorf("seal events: %w", err))
-			}
 		case <-time.After(sealRetry): // a seal that found no space is tried again
-			if err := s.sealFrozen(); err != nil && !noSpace(err) {
-				return s.fail(fmt.Errorf("seal events: %w", err))
-			}
 		}
 	}
+	return <-done
 }
 
 // settleRemoval ends at a start what a crash interrupted.

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +33,15 @@ func watched(t testing.TB, o Options, reached func(s *Store, point string)) *Sto
 	s.reached = func(point string) { reached(s, point) }
 	s.start()
 	return s
+}
+
+// current returns a store's manifest, which is its sealer's.
+func current(t testing.TB, s *Store) (m *manifest) {
+	t.Helper()
+	if err := s.do(t.Context(), "looking", func() error { m = s.manifest; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // contains reports which files below a directory hold some bytes.
@@ -142,7 +153,12 @@ func TestRemovalCrash(t *testing.T) {
 		seen[point]++
 		image := Options{Dir: filepath.Join(images, fmt.Sprint(point, seen[point])), HeadBytes: 4 << 10, JournalFile: 1 << 20}
 		copyStore(t, o, image)
-		afterCrash(t, point, image, all, goes)
+		done := make(chan struct{})
+		go func() { // which may end early, as the sealer must not
+			defer close(done)
+			afterCrash(t, point, image, all, goes)
+		}()
+		<-done
 	})
 	rnd := rand.New(rand.NewPCG(9, 9))
 	fill := func() {
@@ -246,45 +262,52 @@ func afterCrash(t *testing.T, point string, image Options, all, goes []*vigil.Ev
 	storetest.CheckRoot(t, s)
 }
 
-// TestRemovalKeepsUp removes while others write: nothing waits for ever, and
-// what is left is what it should be.
+// TestRemovalKeepsUp removes while others write without a pause, into heads so
+// small that each commit fills one, and the next always waits to be sealed:
+// nothing waits for ever, and what is left is what it should be.
 func TestRemovalKeepsUp(t *testing.T) {
 	t.Parallel()
-	o := testOptions(t, 16<<10)
+	o := testOptions(t, 2<<10)
 	s := mustOpen(t, o, storetest.Config(nil))
 	defer s.Close()
 	first := numbered(0, 200)
 	if err := s.Write(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	stop, written := make(chan struct{}), make(chan int)
-	go func() {
-		for n := 0; ; n += 20 {
-			select {
-			case <-stop:
-				written <- n
-				return
-			default:
+	// They end after a while: what only their end lets go on was kept waiting by them.
+	writing, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	var written atomic.Int64
+	var writers sync.WaitGroup
+	for range 3 {
+		writers.Go(func() {
+			for writing.Err() == nil {
+				if err := s.Write(t.Context(), numbered(0, 50)); err != nil {
+					t.Error(err)
+					return
+				}
+				written.Add(50)
 			}
-			if err := s.Write(t.Context(), numbered(n, 20)); err != nil {
-				t.Error(err)
-			}
-			// Jobs have their turn when no head waits. These heads are so small that
-			// a writer without a pause would always have one waiting.
-			time.Sleep(5 * time.Millisecond)
-		}
-	}()
+		})
+	}
 	for i := range 8 {
 		if n, err := s.Erase(t.Context(), uidsOf(first[i*5:i*5+5]), why); n != 5 || err != nil {
 			t.Fatalf("erased %d, %v", n, err)
 		}
+		if writing.Err() != nil {
+			t.Fatalf("removal %d was done when the writers had ended", i)
+		}
 	}
-	close(stop)
-	want := int64(<-written + 160)
+	if b, err := s.Backup(t.Context(), filepath.Join(t.TempDir(), "copy")); err != nil || writing.Err() != nil {
+		t.Fatalf("backup: %+v, %v", b, err)
+	}
+	stop()
+	writers.Wait()
+	want := written.Load() + 160
 	if n, err := s.Count(t.Context(), &query.Query{Table: vigil.TableEvents, Limit: -1}); n != want || err != nil {
 		t.Errorf("%d events, %v; want %d", n, err, want)
 	}
-	if n := len(s.manifest.Removed); n > 6 {
+	if n := len(current(t, s).Removed); n > 6 {
 		t.Errorf("%d files of leaves", n)
 	}
 	storetest.CheckRoot(t, s)
@@ -310,14 +333,8 @@ func TestPruneUnlinks(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	size := func() (sum int64) {
-		var segments []segmentEntry
-		if err := s.do(t.Context(), "look", func() error { // the manifest is the sealer's
-			segments = slices.Concat(s.manifest.Segments, s.manifest.Removed)
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range segments {
+		m := current(t, s)
+		for _, e := range slices.Concat(m.Segments, m.Removed) {
 			sum += e.Bytes
 		}
 		return sum
@@ -329,7 +346,7 @@ func TestPruneUnlinks(t *testing.T) {
 	if after := size(); after > before/2 {
 		t.Errorf("%d bytes before, %d after", before, after)
 	}
-	for _, e := range s.manifest.Removed {
+	for _, e := range current(t, s).Removed {
 		each := e.Bytes / e.Count
 		t.Logf("a leaf takes %d bytes", each)
 		if each > 70 {

@@ -22,38 +22,52 @@ const sealRetry = time.Second
 // that goes wrong is the end of the store's taking events.
 func (s *Store) seal() {
 	defer close(s.sealerEnd)
-	for {
-		h := s.oldestFrozen()
-		if h == nil {
-			if done := s.idle(); done {
-				return
-			}
-			continue
-		}
-		start := time.Now()
-		err := s.sealHead(h)
-		s.setSealError(err)
+	for done := false; !done; {
+		sealed, err := s.sealOldest()
 		switch {
-		case err == nil:
-			s.metrics.seal.Observe(time.Since(start).Seconds())
-			s.tellSealed()
-		case !noSpace(err):
-			s.fail(fmt.Errorf("seal events: %w", err))
-			return
-		default:
+		case noSpace(err):
 			s.log.Error("the disk is full: events stay in the journal", "err", err)
-			s.tellSealed()
 			select {
 			case <-time.After(sealRetry):
 			case j := <-s.jobs: // which finds the disk full too, or has room again
-				if j.done <- s.work(j); s.failed() != nil {
-					return
-				}
+				done = s.serve(j)
 			case <-s.stop:
 				return
 			}
+		case err != nil:
+			return
+		case sealed:
+			// A writer without a pause always has the next head waiting.
+			select {
+			case j := <-s.jobs:
+				done = s.serve(j)
+			default:
+			}
+		default:
+			done = s.idle()
 		}
 	}
+}
+
+// sealOldest seals the oldest frozen head and reports whether there was one.
+// Writers that wait for it go on, or hear of the full disk. Any other error is
+// the end of the store's taking events, and said so already.
+func (s *Store) sealOldest() (sealed bool, err error) {
+	h := s.oldestFrozen()
+	if h == nil {
+		return false, nil
+	}
+	start := time.Now()
+	if err = s.sealHead(h); err != nil && !noSpace(err) {
+		return false, s.fail(fmt.Errorf("seal events: %w", err))
+	}
+	s.setSealError(err)
+	s.tellSealed()
+	if err != nil {
+		return false, err
+	}
+	s.metrics.seal.Observe(time.Since(start).Seconds())
+	return true, nil
 }
 
 // idle merges segments, or waits for a head; it reports that the store stops.
@@ -77,8 +91,7 @@ func (s *Store) idle() bool {
 	case <-s.toSeal:
 	case <-time.After(again):
 	case j := <-s.jobs:
-		j.done <- s.work(j)
-		return s.failed() != nil
+		return s.serve(j)
 	case <-s.stop:
 		return true
 	}

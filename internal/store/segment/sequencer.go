@@ -82,13 +82,13 @@ func (s *Store) sequence() {
 			return
 		}
 		if len(group) == 0 {
-			s.cut()
+			s.freezeIfDue()
 			continue
 		}
 		s.metrics.queue.Set(float64(s.queue.len()))
 		s.commit(group)
 		clear(group)
-		s.freezeIfFull()
+		s.freezeIfDue()
 	}
 }
 
@@ -253,35 +253,22 @@ func (s *Store) room(group []*request) error {
 	}
 }
 
-// freezeIfFull hands a full head to the sealer as soon as it may.
-func (s *Store) freezeIfFull() {
-	if s.active.bytes >= s.opts.HeadBytes {
+// freezeIfDue hands a full head to the sealer as soon as it may, or one that is
+// to be cut.
+func (s *Store) freezeIfDue() {
+	if s.active.bytes >= s.opts.HeadBytes || s.cutAsked.Load() != nil {
 		s.freeze()
 	}
 }
 
-// cut freezes the head as it is and begins a new file of the journal, so that
-// everything so far can be sealed and its part of the journal released. Where a
-// head cannot be frozen now, it does nothing.
-func (s *Store) cut() {
-	if s.failed() != nil || s.frozenFull() {
-		return
-	}
-	c := &cutAt{err: s.journal.Rotate()}
-	switch {
-	case c.err == nil:
-		c.at = s.journal.End()
-		s.freeze()
-	case !journal.IsFull(c.err):
+// begin begins the new file of the journal that a cut asks for.
+func (s *Store) begin(c *cut) {
+	if c.err = s.journal.Rotate(); c.err != nil && !journal.IsFull(c.err) {
 		c.err = s.fail(fmt.Errorf("begin a new file of the journal: %w", c.err))
 	}
-	s.lastCut.Store(c)
-}
-
-// cutAt is what became of a cut: where the new file of the journal begins.
-type cutAt struct {
-	at  journal.Position
-	err error
+	c.at = s.journal.End()
+	// Before the head is frozen: whoever has sealed it knows that the cut is made.
+	close(c.done)
 }
 
 func (s *Store) frozenFull() bool {
@@ -294,6 +281,9 @@ func (s *Store) frozenFull() bool {
 func (s *Store) freeze() bool {
 	if s.frozenFull() {
 		return false
+	}
+	if c := s.cutAsked.Swap(nil); c != nil {
+		s.begin(c)
 	}
 	size, root := s.tree.Head()
 	end := headEnd{
