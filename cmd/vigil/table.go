@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/term"
 	wide "golang.org/x/text/width"
+
+	"vigil/internal/jsonb"
 )
 
 // width returns the columns of the terminal that w is, 0 if it is none.
@@ -153,7 +155,7 @@ func cut(s string, most int) string {
 // obeyed tells whether a terminal may do something at r instead of showing it:
 // control characters, and those that change the direction of the text.
 func obeyed(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Cf, r)
+	return jsonb.Hidden(r) || unicode.Is(unicode.Cf, r)
 }
 
 // visible escapes what a terminal would obey, as JSON does.

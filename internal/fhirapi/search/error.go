@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"vigil/internal/jsonb"
 )
 
 // Codes of issues, from http://hl7.org/fhir/issue-type.
@@ -41,7 +43,8 @@ func badf(code, parameter, format string, args ...any) *Error {
 // maxShown is how much of what a client wrote is in the text of an error, in bytes.
 const maxShown = 100
 
-// shown returns s fit for an error's text: short, and without control characters.
+// shown returns s fit for an error's text: short, and without
+// characters that steer who reads it.
 func shown(s string) string {
 	cut := s
 	if len(cut) > maxShown {
@@ -50,7 +53,7 @@ func shown(s string) string {
 		}
 	}
 	cut = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError || 0x80 <= r && r < 0xa0 || r == '\u2028' || r == '\u2029' {
+		if r == utf8.RuneError || jsonb.Hidden(r) {
 			return -1
 		}
 		return r

@@ -73,7 +73,6 @@ func quoted(dst, text []byte) []byte {
 // visible appends text with everything escaped that does not show as itself:
 // control characters, ends of lines, and what changes the direction of writing.
 func visible(dst, text []byte) []byte {
-	const hex = "0123456789abcdef"
 	for i := 0; i < len(text); {
 		if c := text[i]; c >= ' ' && c < 0x7f {
 			dst = append(dst, c)
@@ -88,11 +87,11 @@ func visible(dst, text []byte) []byte {
 			dst = append(dst, '\\', 'r')
 		case r == '\t':
 			dst = append(dst, '\\', 't')
-		case r == utf8.RuneError, unicode.IsControl(r), r < 0x10000 && unicode.In(r, unicode.Zl, unicode.Zp, unicode.Cf):
+		case r == utf8.RuneError, jsonb.Hidden(r), r < 0x10000 && unicode.Is(unicode.Cf, r):
 			if n == 1 && r == utf8.RuneError {
 				r = rune(text[i])
 			}
-			dst = append(dst, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+			dst = jsonb.AppendEscape(dst, r)
 		default:
 			dst = append(dst, text[i:i+n]...)
 		}

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"vigil"
+	"vigil/internal/jsonb"
 )
 
 // Table is the table's name as databases fold it, and the path under which it is
@@ -226,15 +227,14 @@ func (r *Record) text(dst []byte, c Column, s string) []byte {
 
 // appendText appends a JSON string in which nothing can break a line or hide text.
 func appendText(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))
-		case r < ' ', r >= 0x7f && r <= 0x9f, r >= 0x2028 && r <= 0x202e, r >= 0x200e && r <= 0x200f, r >= 0x2066 && r <= 0x2069, r == 0x061c, r == 0xfeff:
-			dst = append(dst, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+		case jsonb.Hidden(r):
+			dst = jsonb.AppendEscape(dst, r)
 		default:
 			dst = utf8.AppendRune(dst, r)
 		}

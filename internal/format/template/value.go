@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"vigil/internal/jsonb"
 )
 
 // A Value is the value of a property. The zero Value is null.
@@ -167,8 +169,6 @@ func jsonFields(dst []byte, fields []Property) []byte {
 	return append(dst, '}')
 }
 
-const hex = "0123456789abcdef"
-
 // appendQuoted appends s as a JSON string without raw control characters.
 func appendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
@@ -185,8 +185,8 @@ func appendQuoted(dst []byte, s string) []byte {
 			dst = append(dst, '\\', 't')
 		case r == '\f':
 			dst = append(dst, '\\', 'f')
-		case hidden(r):
-			dst = appendEscape(dst, r)
+		case jsonb.Hidden(r):
+			dst = jsonb.AppendEscape(dst, r)
 		default:
 			dst = utf8.AppendRune(dst, r) // what is no UTF-8 becomes U+FFFD
 		}
@@ -202,8 +202,8 @@ func appendVisible(dst []byte, s string) []byte {
 	}
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
-		if hidden(r) {
-			dst = appendEscape(dst, r)
+		if jsonb.Hidden(r) {
+			dst = jsonb.AppendEscape(dst, r)
 		} else {
 			dst = utf8.AppendRune(dst, r)
 		}
@@ -220,23 +220,6 @@ func plain(s string) bool {
 		}
 	}
 	return true
-}
-
-// hidden reports whether r could break a line, steer a terminal, or change the
-// order in which a line is read: controls, line and paragraph separators, and
-// the marks of bidirectional text (Unicode Standard Annex 9).
-func hidden(r rune) bool {
-	switch {
-	case r < ' ', r >= 0x7f && r <= 0x9f:
-		return true
-	case r >= 0x200e && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x061c, r == 0xfeff:
-		return true
-	}
-	return false
-}
-
-func appendEscape(dst []byte, r rune) []byte {
-	return append(dst, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 }
 
 // find returns the property of that name.

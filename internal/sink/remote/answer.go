@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"vigil"
+	"vigil/internal/jsonb"
 )
 
 // answerSize bounds the answer of a server. A _bulk of 10,000 lines answers 2 MiB.
@@ -97,7 +97,7 @@ func clip(s string, n int) string {
 		s = s[:n] + "…"
 	}
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
+		if jsonb.Hidden(r) {
 			return ' '
 		}
 		return r
