@@ -25,7 +25,7 @@ type peers struct {
 	firely   *firely.Settings // nil: not configured
 	hdr      *hdr.Settings    // nil: not configured
 	shape    string           // of AuditEvents
-	excluded atomic.Int64     // exchanges without AuditEvents and lines, since the start
+	excluded atomic.Int64     // exchanges and entries of bundles without AuditEvents and lines, since the start
 	log      *slog.Logger
 }
 
@@ -80,21 +80,34 @@ func peerDir(dir string, std *stdio, variable string) string {
 // auditEvents returns what makes the AuditEvents of exchanges: in the shape that is
 // configured, and none of what Firely's settings leave out.
 func (p *peers) auditEvents(c balp.Config) func(*vigil.Exchange) ([]*vigil.Event, error) {
-	c.Firely = p.shape == "firely"
-	builder := balp.New(c)
+	c.Firely, c.R5 = p.shape == "firely" || p.shape == "firely-r5", p.shape == "firely-r5"
 	if p.firely == nil {
-		return builder.Events
+		return balp.New(c).Events
 	}
+	c.Excluded = p.excludesEntry
+	builder := balp.New(c)
 	return func(x *vigil.Exchange) ([]*vigil.Event, error) {
 		if p.firely.Excludes(x) {
 			p.excluded.Add(1)
 			return nil, nil
 		}
 		if !p.firely.Audits(x) {
+			for i := range x.Entries { // which may be counted all the same: the file does without them
+				p.excludesEntry(x, &x.Entries[i])
+			}
 			return nil, nil
 		}
 		return builder.Events(x)
 	}
+}
+
+// excludesEntry reports whether an entry of a bundle is excluded, and counts it.
+func (p *peers) excludesEntry(whole, entry *vigil.Exchange) bool {
+	if !p.firely.ExcludesEntry(whole, entry) {
+		return false
+	}
+	p.excluded.Add(1)
+	return true
 }
 
 // payloads reports whether Oracle's settings ask for bodies.
@@ -146,6 +159,6 @@ func (p *peers) metrics(reg prometheus.Registerer) error {
 		return nil
 	}
 	return reg.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "vigil_firely_excluded_total", Help: "Exchanges without AuditEvents and lines, because Firely Server's settings exclude them.",
+		Name: "vigil_firely_excluded_total", Help: "Exchanges, and entries of batches and transactions, without AuditEvents and lines, because Firely Server's settings exclude them.",
 	}, func() float64 { return float64(p.excluded.Load()) }))
 }

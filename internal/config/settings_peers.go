@@ -5,7 +5,7 @@ package config
 type Peers struct {
 	Firely string // directory of Firely Server's settings
 	HDR    string // directory of Oracle HDR's settings
-	Shape  string // of the AuditEvents of gateways: balp or firely
+	Shape  string // of the AuditEvents of gateways: balp, firely or firely-r5
 }
 
 func peerSettings() []setting {
@@ -23,8 +23,8 @@ func peerSettings() []setting {
 		},
 		{
 			name: "audit-event-shape", def: "balp",
-			doc:  "Shape of the AuditEvents that gateways make: `balp`, as IHE's Basic Audit Log Patterns have them, or `firely`, as Firely Server writes them.",
-			kind: parsed("text", func(c *Config) *string { return &c.Peers.Shape }, oneOf("balp", "firely"), same),
+			doc:  "Shape of the AuditEvents that gateways make: `balp`, as IHE's Basic Audit Log Patterns have them; `firely`, as Firely Server writes them of R4; `firely-r5`, as it writes them of R5.",
+			kind: parsed("text", func(c *Config) *string { return &c.Peers.Shape }, oneOf("balp", "firely", "firely-r5"), same),
 		},
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"vigil"
 )
 
-// Excluded is a request of which nothing is written.
+// Excluded is a request, or an entry of a bundle, of which nothing is written.
 type Excluded struct {
 	// URLPath is a path below the FHIR server's base, in which * stands for any
 	// text, slashes too.
@@ -89,12 +89,23 @@ func wild(pattern, text string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// Excludes reports whether nothing is written of x.
+// Excludes reports whether nothing is written of x, which is a whole exchange: of
+// a bundle neither its own lines and AuditEvent nor those of its entries.
 func (s *Settings) Excludes(x *vigil.Exchange) bool {
+	return s.excludes(x, x.Upstream)
+}
+
+// ExcludesEntry reports whether nothing is written of an entry of whole, which is a
+// batch or a transaction. Entries are requests with a method and a path of their own.
+func (s *Settings) ExcludesEntry(whole, entry *vigil.Exchange) bool {
+	return s.excludes(entry, whole.Upstream)
+}
+
+func (s *Settings) excludes(x *vigil.Exchange, upstream string) bool {
 	if len(s.Excluded) == 0 {
 		return false
 	}
-	path := below(x)
+	path := below(x, upstream)
 	for _, e := range s.Excluded {
 		if e.Matches(x.Method, path) {
 			return true

@@ -163,6 +163,36 @@ func TestExcluded(t *testing.T) {
 	}
 }
 
+// TestExcludedEntries: an entry of a bundle is excluded by its own method and its
+// path below the base, however the gateway knows the base; the bundle is not for it.
+func TestExcludedEntries(t *testing.T) {
+	s := load(t, files("appsettings.json", `{"Audit": {"ExcludedRequests": [{"UrlPath": "/Patient*", "Method": "GET"}, {"UrlPath": "/$reindex"}]}}`))
+	known := &vigil.Exchange{Method: "POST", Path: "/base/r4", Upstream: "http://fhir.example/base/r4/", Interaction: "batch"}
+	unknown := &vigil.Exchange{Method: "POST", Path: "/base/r4", Route: "POST /", Interaction: "batch"}
+	for _, c := range []struct {
+		whole *vigil.Exchange
+		entry vigil.Exchange
+		want  bool
+	}{
+		{known, vigil.Exchange{Method: "GET", Path: "/base/r4/Patient/1"}, true},
+		{known, vigil.Exchange{Method: "GET", Path: "Patient/1"}, true},
+		{known, vigil.Exchange{Method: "GET", Path: "/base/r4/Patient", RawQuery: "_id=1"}, true},
+		{known, vigil.Exchange{Method: "PUT", Path: "/base/r4/Patient/1"}, false},
+		{known, vigil.Exchange{Method: "GET", Path: "/base/r4/Observation/1"}, false},
+		{known, vigil.Exchange{Method: "POST", Path: "/base/r4/$reindex"}, true},
+		{known, vigil.Exchange{Method: "POST", Path: "/base/r4/Patient/$reindex"}, false},
+		{unknown, vigil.Exchange{Method: "GET", Path: "/base/r4/Patient/1", Route: "GET /Patient/?"}, true},
+		{unknown, vigil.Exchange{Method: "GET", Path: "/base/r4/Encounter/1", Route: "GET /Encounter/?"}, false},
+	} {
+		if got := s.ExcludesEntry(c.whole, &c.entry); got != c.want {
+			t.Errorf("%s %s: %v", c.entry.Method, c.entry.Path, got)
+		}
+		if s.Excludes(c.whole) || !s.Audits(c.whole) {
+			t.Errorf("%s: the bundle is excluded", c.whole.Path)
+		}
+	}
+}
+
 // TestRefused: what is wrong is named with its place, all of it at once.
 func TestRefused(t *testing.T) {
 	sink := func(s string) string { return `{"AuditLog": {"WriteTo": [` + s + `]}}` }

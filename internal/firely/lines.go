@@ -45,7 +45,7 @@ func (s *Settings) Liner(zone *time.Location) *Liner {
 // Events calls yield with each line of an exchange, as what a template prints: one
 // for the request and one for the response of the whole, and between them those of
 // the entries of a batch or transaction. The event is reused for the next line.
-// Excluded exchanges and those outside the scope have none.
+// Excluded exchanges, excluded entries and those outside the scope have none.
 func (l *Liner) Events(x *vigil.Exchange, yield func(*template.Event)) {
 	s := l.pool.Get().(*scratch)
 	defer l.pool.Put(s)
@@ -60,6 +60,9 @@ func (l *Liner) events(e *template.Event, x *vigil.Exchange, yield func(*templat
 	whole := account{Exchange: x, whole: x}
 	l.line(e, &whole, request, yield)
 	for i := range x.Entries {
+		if l.settings.ExcludesEntry(x, &x.Entries[i]) {
+			continue
+		}
 		entry := account{Exchange: &x.Entries[i], whole: x}
 		l.line(e, &entry, request, yield)
 		l.line(e, &entry, response, yield)
@@ -198,10 +201,11 @@ func action(x *vigil.Exchange) string {
 	return "system_custom"
 }
 
-// below returns the path of a request below the base of the FHIR server.
-func below(x *vigil.Exchange) string {
+// below returns the path of a request or an entry below the base of the FHIR server,
+// whose URL is upstream where it is known.
+func below(x *vigil.Exchange, upstream string) string {
 	path := x.Path
-	if u, err := url.Parse(x.Upstream); err == nil && x.Upstream != "" {
+	if u, err := url.Parse(upstream); err == nil && upstream != "" {
 		base := strings.TrimSuffix(u.EscapedPath(), "/")
 		if rest, ok := strings.CutPrefix(path, base); ok && (rest == "" || rest[0] == '/') {
 			return rest

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -187,4 +188,33 @@ func lines(t *testing.T, events []*vigil.Event) []byte {
 		b.WriteString("}\n")
 	}
 	return b.Bytes()
+}
+
+// TestExcluded makes no events of entries that are excluded, and the same ones as
+// ever of the bundle and the others.
+func TestExcluded(t *testing.T) {
+	for _, f := range fixtures(t, "interactions") {
+		if f.name != "batch_5_entries_one_404" {
+			continue
+		}
+		all := build(t, balp.New(balp.Config{}), f.exchange)
+		asked := 0
+		b := balp.New(balp.Config{Excluded: func(whole, entry *vigil.Exchange) bool {
+			if whole != f.exchange || entry != &f.exchange.Entries[asked] {
+				t.Errorf("asked for %p in %p", entry, whole)
+			}
+			asked++
+			return asked == 2 || asked == 5
+		}})
+		some, err := b.Events(f.exchange)
+		if err != nil || asked != 5 {
+			t.Fatalf("asked %d times, %v", asked, err)
+		}
+		want := slices.Concat(all[:2], all[3:5])
+		if !slices.EqualFunc(some, want, func(a, b *vigil.Event) bool { return bytes.Equal(a.Doc, b.Doc) }) {
+			t.Errorf("%d events", len(some))
+		}
+		return
+	}
+	t.Error("there is no such fixture")
 }

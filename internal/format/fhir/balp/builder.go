@@ -39,6 +39,10 @@ type Config struct {
 	// Firely shapes events as Firely Server does, which claim FHIR's AuditEvent
 	// and, in R4 and with a verified token, BALP's OAUTHaccessTokenUse.Minimal.
 	Firely bool
+	// Excluded says of which entries of a bundle no events are made; nil: of all
+	// they are. It is asked once for each entry, and keeps neither argument. The
+	// event of the bundle itself stays as it is.
+	Excluded func(whole, entry *vigil.Exchange) bool
 }
 
 // A Builder makes AuditEvents. It is safe for concurrent use.
@@ -81,7 +85,9 @@ func (b *Builder) Events(x *vigil.Exchange) ([]*vigil.Event, error) {
 	w.events = make([]*vigil.Event, 0, 1+len(x.Entries))
 	w.exchange(x, -1)
 	for i := range x.Entries {
-		w.exchange(&x.Entries[i], i)
+		if b.conf.Excluded == nil || !b.conf.Excluded(x, &x.Entries[i]) {
+			w.exchange(&x.Entries[i], i)
+		}
 	}
 	*buf = w.b[:0]
 	if w.err != nil {
