@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"vigil/internal/durable"
 )
 
 // zeros is what files are filled and frames are padded with. It is only read.
@@ -84,13 +86,7 @@ func (d osFolder) Rename(from, to string) error {
 
 func (d osFolder) Remove(name string) error { return os.Remove(filepath.Join(string(d), name)) }
 
-func (d osFolder) Sync() error {
-	f, err := os.Open(string(d))
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
+func (d osFolder) Sync() error { return durable.SyncDir(string(d)) }
 
 type osFile struct{ *os.File }
 

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"vigil/internal/durable"
 )
 
 // Guard is the rollback guard: it remembers, outside of the stores, what was
@@ -64,7 +66,7 @@ func (g *Guard) make() error {
 	if err := os.MkdirAll(g.dir, 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(filepath.Clean(g.dir))); err != nil {
+	if err := durable.SyncDir(filepath.Dir(filepath.Clean(g.dir))); err != nil {
 		return err
 	}
 	g.made = true
@@ -127,7 +129,7 @@ func (g *Guard) Save(s GuardState) error {
 	if err := g.make(); err != nil {
 		return fmt.Errorf("save guard: %w", err)
 	}
-	if err := writeFile(path, append([]byte(guardMark+hex.EncodeToString(sum[:])+"\n"), body...), os.Rename); err != nil {
+	if err := durable.WriteFile(path, append([]byte(guardMark+hex.EncodeToString(sum[:])+"\n"), body...)); err != nil {
 		return fmt.Errorf("save guard: %w", err)
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"vigil/internal/durable"
 )
 
 // Signer signs checkpoints with an Ed25519 note key (C2SP signed-note).
@@ -109,7 +111,7 @@ func createKey(path, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(path, []byte(skey+"\n"), os.Link); err != nil {
+	if err := durable.CreateFile(path, []byte(skey+"\n")); err != nil {
 		return fmt.Errorf("create signing key: %w", err)
 	}
 	return nil

@@ -8,10 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"vigil/internal/durable"
 )
 
 // An Output takes checkpoints out of the trust of this machine.
@@ -47,7 +48,7 @@ var _ Output = FileOutput{}
 
 // Put implements [Output].
 func (f FileOutput) Put(_ context.Context, checkpoint []byte) error {
-	if err := writeFile(f.Path, checkpoint, os.Rename); err != nil {
+	if err := durable.WriteFile(f.Path, checkpoint); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"vigil/internal/durable"
 )
 
 // TileFiles keeps the full tiles of each level in one append-only file,
@@ -150,7 +152,7 @@ func (t *TileFiles) Sync() error {
 		t.dirty[level] = false
 	}
 	if t.names {
-		if err := syncDir(t.dir); err != nil {
+		if err := durable.SyncDir(t.dir); err != nil {
 			return fmt.Errorf("sync tiles: %w", err)
 		}
 		t.names = false

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vigil"
+	"vigil/internal/durable"
 	"vigil/internal/sink"
 )
 
@@ -274,11 +275,7 @@ func (f *File) sync() error {
 	}
 	f.dirty = false
 	if f.fresh {
-		d, err := os.Open(filepath.Dir(f.f.Name()))
-		if err != nil {
-			return fmt.Errorf("sync log file: %w", err)
-		}
-		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		if err := durable.SyncDir(filepath.Dir(f.f.Name())); err != nil {
 			return fmt.Errorf("sync log file: %w", err)
 		}
 		f.fresh = false

@@ -11,6 +11,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
+
+	"vigil/internal/durable"
 )
 
 const (
@@ -188,7 +190,7 @@ func (w *Writer) commit() (Info, error) {
 		return Info{}, w.err
 	}
 	path := filepath.Join(w.dir, w.name)
-	if err := publish(w.f, path); err != nil {
+	if err := durable.Publish(w.f, path); err != nil {
 		return Info{}, err
 	}
 	return Info{
@@ -221,22 +223,4 @@ func (w *Writer) Abort() {
 	// What cannot be removed is a leftover that the store removes.
 	_ = w.f.Close()
 	_ = os.Remove(filepath.Join(w.dir, w.name+TempSuffix))
-}
-
-// publish makes the contents of f stable, then its name.
-func publish(f *os.File, path string) error {
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vigil"
+	"vigil/internal/durable"
 	"vigil/internal/journal"
 	"vigil/internal/ledger"
 	"vigil/internal/store"
@@ -123,13 +124,13 @@ func (b *backup) finish(ctx context.Context) error {
 		return err
 	}
 	if len(b.note) > 0 {
-		if err := writeFile(filepath.Join(string(b.to), store.BackupCheckpoint), b.note); err != nil {
+		if err := durable.WriteFile(filepath.Join(string(b.to), store.BackupCheckpoint), b.note); err != nil {
 			return err
 		}
 		b.done.Checkpoint = true
 	}
 	for _, dir := range []string{b.to.segments(), b.to.log(), b.to.journal()} {
-		if err := syncDir(dir); err != nil {
+		if err := durable.SyncDir(dir); err != nil {
 			return err
 		}
 	}

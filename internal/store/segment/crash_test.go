@@ -122,7 +122,7 @@ func TestHalfMade(t *testing.T) {
 			return os.WriteFile(layout(dir).lock(), nil, 0o600)
 		},
 		"manifest aside": func(dir string) error {
-			return os.WriteFile(layout(dir).manifest()+".tmp", []byte("vig"), 0o600)
+			return os.WriteFile(layout(dir).manifest()+".42.tmp", []byte("vig"), 0o600)
 		},
 		"manifest": func(dir string) error { return newManifest.write(layout(dir).manifest()) },
 		"guard": func(dir string) error {

@@ -303,7 +303,7 @@ func TestCheckChangesNothing(t *testing.T) {
 	t.Parallel()
 	o, _ := damageable(t)
 	left := layout(o.Dir).segment("99999999.events.seg")
-	aside := layout(o.Dir).manifest() + ".tmp"
+	aside := layout(o.Dir).manifest() + ".42.tmp"
 	for _, path := range []string{left, aside} {
 		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
@@ -330,8 +330,10 @@ func TestCheckChangesNothing(t *testing.T) {
 	}
 	s := mustOpen(t, o, storetest.Config(nil))
 	defer s.Close()
-	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the start left %s: %v", left, err)
+	for _, path := range []string{left, aside} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the start left %s: %v", path, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"vigil/internal/durable"
 	"vigil/internal/store/segfile"
 )
 
@@ -40,7 +41,7 @@ func (l layout) make() error {
 			return err
 		}
 	}
-	return syncDir(string(l))
+	return durable.SyncDir(string(l))
 }
 
 // clear removes what a first start left that ended before the store was ready.
@@ -67,51 +68,6 @@ func lockDir(l layout) (*os.File, error) {
 		return nil, fmt.Errorf("lock %s: %w", l.lock(), err)
 	}
 	return f, nil
-}
-
-// writeFile puts a whole file in place: written aside, fsynced, renamed, and
-// the directory fsynced. When it returns nil the file is on stable storage; with
-// an error the old one is, unless the error is an [errPlaced].
-func writeFile(path string, data []byte) error {
-	aside := path + ".tmp"
-	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(aside, path)
-	}
-	if err != nil {
-		os.Remove(aside) // gives the space back on a full disk; opening removes it too
-		return err
-	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("%w: %v", errPlaced, err) // not %w: this is never a full disk that passes
-	}
-	return nil
-}
-
-// errPlaced says that it is unknown whether a file or the one before it will be
-// found after a power cut.
-var errPlaced = errors.New("sync directory after a rename")
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
 
 // leftovers returns the files of segments and of removed events that the manifest
@@ -171,7 +127,7 @@ func syncParents(dir string) error {
 	}
 	for dir != filepath.Dir(dir) {
 		dir = filepath.Dir(dir)
-		err := syncDir(dir)
+		err := durable.SyncDir(dir)
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EROFS) {
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"os"
 
+	"vigil/internal/durable"
 	"vigil/internal/store"
 )
 
@@ -60,7 +61,7 @@ func (s *Store) sealKeys(m *manifest, h *head) error {
 	for _, k := range keys {
 		e.Newest = max(e.Newest, k.At)
 	}
-	if err := writeFile(s.dir.segment(e.File), encodeKeys(m.id(), keys)); err != nil {
+	if err := durable.WriteFile(s.dir.segment(e.File), encodeKeys(m.id(), keys)); err != nil {
 		return fmt.Errorf("write keys: %w", err)
 	}
 	m.Keys = append(m.Keys, e)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 
+	"vigil/internal/durable"
 	"vigil/internal/journal"
 	"vigil/internal/ledger"
 )
@@ -155,7 +156,7 @@ func (m *manifest) write(path string) error {
 	sum := sha256.Sum256(data)
 	data = append(data, manifestSum...)
 	data = append(hex.AppendEncode(data, sum[:]), '\n')
-	if err := writeFile(path, data); err != nil {
+	if err := durable.WriteFile(path, data); err != nil {
 		return fmt.Errorf("write manifest: %w", err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vigil/internal/durable"
 	"vigil/internal/journal"
 	"vigil/internal/ledger"
 	"vigil/internal/query"
@@ -244,7 +245,7 @@ func (s *Store) findManifest(why purpose) (*manifest, error) {
 
 // clean removes what crashes left: files that the manifest does not name.
 func (s *Store) clean() error {
-	if err := os.Remove(s.dir.manifest() + ".tmp"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.RemoveAside(s.dir.manifest()); err != nil {
 		return err
 	}
 	names, err := s.dir.leftovers(s.manifest)
