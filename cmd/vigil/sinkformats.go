@@ -96,12 +96,9 @@ func (o *outlets) line(s config.Sink) (sink.Line, error) {
 	}
 	var transforms []sink.Transform
 	for _, t := range s.Transforms {
-		x := sink.Transform{Ev: t.Ev, Ignore: t.Ignore, Dissoc: t.Dissoc, SelectKeys: t.SelectKeys}
-		if t.Filter != nil {
-			x.Filter = &sink.Filter{Path: t.Filter.Path, Op: t.Filter.Op, Value: t.Filter.Value}
-		}
-		if t.Trim != nil {
-			x.Trim = &sink.Trim{Path: t.Trim.Path, Length: t.Trim.Length}
+		x := sink.Transform{
+			Ev: t.Ev, Ignore: t.Ignore, Filter: (*sink.Filter)(t.Filter), Trim: (*sink.Trim)(t.Trim),
+			Dissoc: t.Dissoc, SelectKeys: t.SelectKeys,
 		}
 		if err := x.Check(); err != nil {
 			return nil, err

@@ -14,30 +14,30 @@ import (
 // are. What it takes out is in the store still.
 type Transform struct {
 	// Ev names the lines that it is for, by their member ev; empty is all.
-	Ev []string `yaml:"ev"`
+	Ev []string
 	// Ignore leaves the lines out.
-	Ignore bool `yaml:"ignore"`
+	Ignore bool
 	// Filter leaves out lines by a number in them.
-	Filter *Filter `yaml:"filter"`
+	Filter *Filter
 	// Trim cuts a text.
-	Trim *Trim `yaml:"trim"`
+	Trim *Trim
 	// Dissoc removes members; SelectKeys removes all others.
-	Dissoc     []string `yaml:"dissoc"`
-	SelectKeys []string `yaml:"select-keys"`
+	Dissoc     []string
+	SelectKeys []string
 }
 
 // Filter leaves out lines whose number at Path is below (Op min) or above (max)
 // Value. A line without a number there stays.
 type Filter struct {
-	Path  []string `yaml:"path"`
-	Op    string   `yaml:"op"`
-	Value float64  `yaml:"value"`
+	Path  []string
+	Op    string
+	Value float64
 }
 
 // Trim cuts the text at Path to Length characters.
 type Trim struct {
-	Path   []string `yaml:"path"`
-	Length int      `yaml:"length"`
+	Path   []string
+	Length int
 }
 
 // Check reports a transform that cannot be meant.
