@@ -1,6 +1,9 @@
 package jsonb
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // AppendLine appends a valid JSON text as one line: without white space between
 // its tokens, and with everything that some reader takes for the end of a line
@@ -26,6 +29,22 @@ func AppendLine(dst, doc []byte) []byte {
 		}
 	}
 	return append(dst, doc[start:]...)
+}
+
+// EditLines replaces each line of dst from start on by what f appends to its dst
+// in the line's place, newline included. A line is given without its newline; the
+// last one needs none.
+func EditLines(dst []byte, start int, f func(dst, line []byte) []byte) []byte {
+	end := len(dst)
+	for from := start; from < end; {
+		n := bytes.IndexByte(dst[from:end], '\n')
+		if n < 0 {
+			n = end - from
+		}
+		dst = f(dst, dst[from:from+n])
+		from += n + 1
+	}
+	return append(dst[:start], dst[end:]...)
 }
 
 // AppendLineString appends text, whatever its bytes are, as a JSON string in

@@ -49,3 +49,24 @@ func checkLine(t *testing.T, b []byte) {
 		}
 	}
 }
+
+func TestEditLines(t *testing.T) {
+	double := func(dst, line []byte) []byte {
+		if len(line) == 0 {
+			return dst // left out
+		}
+		return append(append(append(dst, line...), line...), '\n')
+	}
+	for in, want := range map[string]string{
+		"": "", "a": "aa\n", "a\n": "aa\n", "a\nbc\n": "aa\nbcbc\n", "\n": "", "a\n\nb": "aa\nbb\n",
+	} {
+		for _, before := range []string{"", "kept\n", "no end"} {
+			for _, room := range []int{0, 1000} { // with and without a new array
+				dst := append(make([]byte, 0, len(before)+len(in)+room), before+in...)
+				if got := string(jsonb.EditLines(dst, len(before), double)); got != before+want {
+					t.Errorf("%q behind %q became %q", in, before, got)
+				}
+			}
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -83,18 +82,7 @@ func (l Level) Lines(line Line) Line {
 // there is to be in its place, newline included.
 func edit(line Line, f func(dst, text []byte) []byte) Line {
 	return func(dst []byte, e *vigil.Event) []byte {
-		start := len(dst)
-		dst = line(dst, e)
-		end := len(dst)
-		for from := start; from < end; {
-			n := bytes.IndexByte(dst[from:end], '\n')
-			if n < 0 {
-				n = end - from
-			}
-			dst = f(dst, dst[from:from+n])
-			from += n + 1
-		}
-		return append(dst[:start], dst[end:]...)
+		return jsonb.EditLines(line(dst, e), len(dst), f)
 	}
 }
 

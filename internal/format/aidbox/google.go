@@ -19,18 +19,7 @@ func Google(line func([]byte, *vigil.Event) []byte) func([]byte, *vigil.Event) [
 // each returns line with every line of it, which has no newline, gone through f.
 func each(line func([]byte, *vigil.Event) []byte, f func(dst, line []byte) []byte) func([]byte, *vigil.Event) []byte {
 	return func(dst []byte, e *vigil.Event) []byte {
-		start := len(dst)
-		dst = line(dst, e)
-		end := len(dst)
-		for from := start; from < end; {
-			n := bytes.IndexByte(dst[from:end], '\n')
-			if n < 0 {
-				n = end - from
-			}
-			dst = append(f(dst, dst[from:from+n]), '\n')
-			from += n + 1
-		}
-		return append(dst[:start], dst[end:]...)
+		return jsonb.EditLines(line(dst, e), len(dst), func(dst, line []byte) []byte { return append(f(dst, line), '\n') })
 	}
 }
 
