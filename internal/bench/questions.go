@@ -109,22 +109,33 @@ func Ask(ctx context.Context, t Target, questions []Question, times int) ([]Answ
 	return out, nil
 }
 
-func get(ctx context.Context, client *http.Client, t Target, path string) (int64, error) {
+// ask asks for a path and returns the answer, which the caller closes. One that
+// is no 200 is an error.
+func ask(ctx context.Context, client *http.Client, t Target, path string) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Addr+path, nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+t.Token)
 	res, err := client.Do(req)
 	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		return nil, fmt.Errorf("answered %s", res.Status)
+	}
+	return res.Body, nil
+}
+
+// get asks for a path and returns how many bytes the answer has.
+func get(ctx context.Context, client *http.Client, t Target, path string) (int64, error) {
+	body, err := ask(ctx, client, t, path)
+	if err != nil {
 		return 0, err
 	}
-	defer res.Body.Close()
-	n, err := io.Copy(io.Discard, bufio.NewReaderSize(res.Body, 64<<10))
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("answered %d", res.StatusCode)
-	}
-	return n, err
+	defer body.Close()
+	return io.Copy(io.Discard, bufio.NewReaderSize(body, 64<<10))
 }
 
 // WriteAnswers prints the answers of Vigil, of the peer without and with indexes

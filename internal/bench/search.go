@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -124,20 +123,12 @@ func AskFHIR(ctx context.Context, t Target, searches []Search) ([]Found, error) 
 
 // page gets one page and counts the events on it.
 func page(ctx context.Context, client *http.Client, t Target, path string) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Addr+path, nil)
+	answer, err := ask(ctx, client, t, path)
 	if err != nil {
 		return 0, err
 	}
-	req.Header.Set("Authorization", "Bearer "+t.Token)
-	res, err := client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = errors.New(res.Status)
-	}
+	defer answer.Close()
+	body, err := io.ReadAll(answer)
 	return strings.Count(string(body), `"fullUrl"`), err
 }
 
