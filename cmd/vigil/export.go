@@ -127,12 +127,7 @@ type exporting struct {
 
 // bounds fixes the end of the export.
 func (e *exporting) bounds(ctx context.Context) error {
-	res, err := e.ask(ctx, e.table+"?select=id&order=id.desc&limit=1", mediaTypes["ndjson"], nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	for line, err := range linesOf(res.Body) {
+	for line, err := range e.rows(ctx, e.table+"?select=id&order=id.desc&limit=1") {
 		if err != nil {
 			return err
 		}

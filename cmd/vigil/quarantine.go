@@ -42,14 +42,9 @@ type held struct {
 	} `json:"event"`
 }
 
-// records calls each with what a filter selects.
+// held calls each with what a filter selects.
 func (f *face) held(ctx context.Context, filter string, each func(*held) error) error {
-	res, err := f.ask(ctx, vigil.TableQuarantine+"?select=uid:_uid,received:_received,event&order=id"+filter, "application/x-ndjson", nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	for line, err := range linesOf(res.Body) {
+	for line, err := range f.rows(ctx, vigil.TableQuarantine+"?select=uid:_uid,received:_received,event&order=id"+filter) {
 		if err != nil {
 			return err
 		}

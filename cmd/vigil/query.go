@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -133,8 +134,22 @@ func printTable(w io.Writer, rows io.Reader) (n int, err error) {
 	return n, t.flush()
 }
 
+// rows yields the rows that answer a question, each a line of JSON that holds
+// until the next one. An error is the last.
+func (f *face) rows(ctx context.Context, question string) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		res, err := f.ask(ctx, question, mediaTypes["ndjson"], nil)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer res.Body.Close()
+		linesOf(res.Body)(yield)
+	}
+}
+
 // linesOf yields the lines of an NDJSON answer. One that is not whole is an error.
-func linesOf(r io.Reader) func(func([]byte, error) bool) {
+func linesOf(r io.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		in := bufio.NewReaderSize(r, 64<<10)
 		var line []byte
