@@ -39,7 +39,7 @@ var architecture = map[string]string{
 	"internal/store/segment":           ". internal/query internal/ledger internal/journal internal/store internal/store/segfile internal/jsonb internal/durable",
 	"internal/store/postgres":          ". internal/query internal/ledger internal/store internal/jsonb",
 	"internal/store/postgres/relation": ". internal/query",
-	"internal/spool":                   ". internal/journal",
+	"internal/spool":                   ". internal/journal internal/durable",
 	"internal/sink":                    ". internal/jsonb internal/store internal/durable",
 	"internal/sink/rolling":            ". internal/sink internal/durable",
 	"internal/sink/remote":             ". internal/jsonb internal/sink",

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"vigil/internal/durable"
 	"vigil/internal/journal"
 )
 
@@ -129,7 +130,7 @@ func (s *Spool) tryVolume() (_ *volume, err error) {
 	if err := j.Replay(func(journal.Position, []byte) error { return nil }); err != nil {
 		return nil, err
 	}
-	if err := syncDir(s.c.Dir); err != nil {
+	if err := durable.SyncDir(s.c.Dir); err != nil {
 		return nil, err
 	}
 	return &volume{n: s.nextVol, dir: dir, j: j}, nil
@@ -293,7 +294,7 @@ func (s *Spool) remove(v *volume) error {
 	if err := os.RemoveAll(v.dir); err != nil {
 		return err
 	}
-	return syncDir(s.c.Dir)
+	return durable.SyncDir(s.c.Dir)
 }
 
 func (s *Spool) closeFiles() error {
@@ -310,13 +311,4 @@ func (s *Spool) closeFiles() error {
 		return fmt.Errorf("close spool: %w", err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
