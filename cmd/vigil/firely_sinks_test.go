@@ -77,11 +77,12 @@ func TestSerilog(t *testing.T) {
 	}
 }
 
-// TestFirelyElasticsearch: documents as Serilog's sink writes them, each once.
+// TestFirelyElasticsearch: documents as Serilog's sink writes them, each once, by the
+// second node where the first does not answer.
 func TestFirelyElasticsearch(t *testing.T) {
 	es := newBulkServer(t)
 	s := newSite(t, fhirAnswers(t).URL, "audit.logsettings.json", `{"AuditLog": {"WriteTo": [
-		{"Name": "Elasticsearch", "Args": {"nodeUris": "`+es.URL+`", "indexFormat": "audit-{0:yyyy.MM.dd}", "typeName": null}},
+		{"Name": "Elasticsearch", "Args": {"nodeUris": "http://`+freeAddr(t)+`;`+es.URL+`", "indexFormat": "audit-{0:yyyy.MM.dd}", "typeName": null}},
 		{"Name": "Console", "Args": {"standardErrorFromLevel": "Verbose", "outputTemplate": "to stderr: {RequestResponse} {Message:lj}{NewLine}"}}]}}`)
 	s.open()
 	s.ask("GET", "/fhir/Observation/o1", "")

@@ -239,7 +239,7 @@ func (o *outlets) remote(x *outlet, s config.Sink, line sink.Line) error {
 		if index == "" {
 			index = "'vigil'-yyyy-MM-dd"
 		}
-		r, err = httpsink.NewElasticsearch(c, httpsink.ElasticsearchOptions{Index: index, APIKey: key})
+		r, err = httpsink.NewElasticsearch(c, httpsink.ElasticsearchOptions{Index: index, APIKey: key, Nodes: s.Nodes})
 	case "loki":
 		r, err = httpsink.NewLoki(c, s.Labels)
 	case "datadog":

@@ -69,7 +69,11 @@ func describeSink(cfg *config.Config, k firely.Sink) string {
 	case firely.KindSeq:
 		text = "Seq " + config.Redact(k.Seq.ServerURL)
 	case firely.KindElasticsearch:
-		text = "Elasticsearch " + config.Redact(k.Elasticsearch.Nodes[0]) + ", index " + k.Elasticsearch.IndexFormat
+		text = "Elasticsearch " + config.Redact(k.Elasticsearch.Nodes[0])
+		for _, node := range k.Elasticsearch.Nodes[1:] {
+			text += " or " + config.Redact(node)
+		}
+		text += ", index " + k.Elasticsearch.IndexFormat
 	}
 	if k.Async != nil && k.Async.Drop {
 		text += fmt.Sprintf(", through a buffer of %d that drops", k.Async.BufferSize)

@@ -61,10 +61,7 @@ func (o *outlets) addFirely(name string, k firely.Sink, l *firely.Liner) error {
 			return err
 		}
 		s.Type, s.URL, s.Index, s.BatchLines, s.BatchTime = "elasticsearch", e.Nodes[0], index, e.BatchLimit, e.Period
-		s.User, s.Password, s.APIKey = e.User, e.Password, e.APIKey
-		if len(e.Nodes) > 1 {
-			o.log.Warn("of several Elasticsearch nodes the first is used: name a load balancer, or one that is always there", "at", k.At)
-		}
+		s.User, s.Password, s.APIKey, s.Nodes = e.User, e.Password, e.APIKey, e.Nodes[1:]
 		return o.addLine(s, l.Format(func(dst []byte, te *template.Event) []byte { return clef.AppendDocument(dst, te, e.Inline) }))
 	}
 	return fmt.Errorf("there is no sink %s", k.Kind)

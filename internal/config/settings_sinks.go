@@ -56,6 +56,7 @@ type Sink struct {
 	Gzip         bool              `yaml:"gzip"`
 	Timeout      time.Duration     `yaml:"timeout"`
 	Index        string            `yaml:"index"`
+	Nodes        []string          `yaml:"nodes"` // further addresses of the cluster that URL is of
 	Labels       map[string]string `yaml:"labels"`
 	Resource     map[string]string `yaml:"resource"`
 	Site         string            `yaml:"site"`
@@ -108,7 +109,7 @@ var sinkKeys = map[string]string{
 	"file": sinkCommon + " rolling-interval file-size-limit roll-on-file-size-limit retained-file-count-limit retained-file-time-limit" +
 		" shared buffered flush-to-disk-interval encoding max-lines generations|path",
 	"stdout":        sinkCommon + "|",
-	"elasticsearch": sinkCommon + sinkHTTP + " api-key api-key-file index|url",
+	"elasticsearch": sinkCommon + sinkHTTP + " api-key api-key-file index nodes|url",
 	"loki":          sinkCommon + sinkHTTP + " labels|url",
 	"datadog":       sinkCommon + sinkHTTP + " api-key api-key-file site tags source service host|",
 	"splunk":        sinkCommon + sinkHTTP + " api-key api-key-file index source source-type host ack|url",

@@ -33,7 +33,7 @@ sinks:
       - ev: [w/req]
         dissoc: [w_b]
       - filter: {path: [d], op: min, value: 5}
-  - {name: search, type: elasticsearch, url: "https://es.example:9200", api-key: hunter2, index: "'audit'-yyyy"}
+  - {name: search, type: elasticsearch, url: "https://es.example:9200", api-key: hunter2, nodes: ["https://es2.example:9200"], index: "'audit'-yyyy"}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ sinks:
 			Tables:     []string{"exchanges"},
 			Transforms: []SinkTransform{{Ev: []string{"w/req"}, Dissoc: []string{"w_b"}}, {Filter: &SinkFilter{Path: []string{"d"}, Op: "min", Value: 5}}},
 		},
-		{Name: "search", Type: "elasticsearch", URL: "https://es.example:9200", APIKey: "hunter2", Index: "'audit'-yyyy"},
+		{Name: "search", Type: "elasticsearch", URL: "https://es.example:9200", APIKey: "hunter2", Nodes: []string{"https://es2.example:9200"}, Index: "'audit'-yyyy"},
 	}
 	if diff := cmp.Diff(want, c.Sinks); diff != "" {
 		t.Errorf("sinks (-want +got):\n%s", diff)

@@ -50,6 +50,16 @@ func Resume(w vigil.Writer, key func(context.Context) string) vigil.Writer {
 	return vigil.WriterFunc(r.write)
 }
 
+type takenKey struct{}
+
+// Taken returns how many events of the batch stand before those that a Writer is
+// given, because they were taken already. What names events by their place in the
+// batch counts from there.
+func Taken(ctx context.Context) int {
+	n, _ := ctx.Value(takenKey{}).(int)
+	return n
+}
+
 // resumed is for one batch at a time.
 type resumed struct {
 	w   vigil.Writer
@@ -70,7 +80,7 @@ func (r *resumed) write(ctx context.Context, events []*vigil.Event) error {
 	if done == len(events) {
 		return nil
 	}
-	err := r.w.Write(ctx, events[done:])
+	err := r.w.Write(context.WithValue(ctx, takenKey{}, done), events[done:])
 	if p, ok := partial(err); ok {
 		r.done = done + p.Done
 		return p.Err

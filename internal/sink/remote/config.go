@@ -45,21 +45,9 @@ type Config struct {
 	Logger *slog.Logger     // nil discards
 }
 
-func (c *Config) complete(path string, lines, bytes int) (*url.URL, error) {
+func (c *Config) complete(lines, bytes int) error {
 	if c.Name == "" || c.Line == nil || c.SetAside == nil {
-		return nil, errors.New("it needs a name, a format of lines and a place for what is refused")
-	}
-	u, err := parseURL(c.URL)
-	if err != nil {
-		return nil, err
-	}
-	if u.User != nil {
-		c.User = u.User.Username()
-		c.Password, _ = u.User.Password()
-		u.User = nil
-	}
-	if u.Path == "" || u.Path == "/" {
-		u.Path = path
+		return errors.New("it needs a name, a format of lines and a place for what is refused")
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 30 * time.Second
@@ -82,7 +70,7 @@ func (c *Config) complete(path string, lines, bytes int) (*url.URL, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return u, nil
+	return nil
 }
 
 // parseURL reads an address without ever repeating it: it may hold a password.
@@ -94,8 +82,8 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// client returns a client that goes to the one address, and nowhere that this
-// one sends it.
+// client returns a client that goes to the addresses that it is given, and nowhere
+// that these send it.
 func (c *Config) client() (*http.Client, error) {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,

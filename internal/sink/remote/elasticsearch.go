@@ -17,6 +17,10 @@ type ElasticsearchOptions struct {
 	// 'audit'-yyyy-MM-dd. It is filled in with the UTC time of each event.
 	Index  string
 	APIKey string // sent as Authorization: ApiKey …; empty: none
+	// Nodes are further addresses of the cluster that Config.URL is of. One is used
+	// until it does not answer or fails, then the next. No line is there twice for
+	// it: ids are those of the cluster.
+	Nodes []string
 }
 
 // NewElasticsearch returns a Sink for the _bulk API. Lines are created, never
@@ -31,7 +35,7 @@ func NewElasticsearch(c Config, o ElasticsearchOptions) (*Sink, error) {
 		return nil, fmt.Errorf("open sink %s: index: %w", c.Name, err)
 	}
 	p := protocol{
-		path:        "/_bulk",
+		path: "/_bulk", others: o.Nodes,
 		query:       "filter_path=errors,error,items.create.status,items.create.error.type,items.create.error.reason,items.create.error.caused_by.reason",
 		contentType: "application/x-ndjson", lines: 1000, bytes: 8 << 20,
 		item: (&bulk{index: index}).item, judge: judgeBulk,

@@ -333,3 +333,35 @@ func newDrain(b *testing.B) string {
 	})
 	return srv
 }
+
+// TestResumed gives the rest of a batch, of which a part was taken, the ids that it
+// would have had in the whole: under others it would pass for what is there.
+func TestResumed(t *testing.T) {
+	var x index
+	srv := serve(t, func(n int, r request, w http.ResponseWriter) {
+		if n == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		x.answer(n, r, w)
+	})
+	c := config(srv.URL, new(aside))
+	key := func(context.Context) string { return "k1" }
+	c.Key, c.BatchLines = key, 1
+	s := sink.Resume(must(t)(NewElasticsearch(c, ElasticsearchOptions{Index: "'i'"})), key)
+	batch := []*vigil.Event{{Doc: []byte(`{"n":1}`), Received: taken}, {Doc: []byte(`{"n":2}`), Received: taken}, {Doc: []byte(`{"n":3}`), Received: taken}}
+	if err := s.Write(t.Context(), batch); err == nil {
+		t.Fatal("the server was well")
+	}
+	if err := s.Write(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range batch {
+		if got := x.docs[fmt.Sprintf("i/k1-%d", i)]; !strings.Contains(got, string(e.Doc[1:])) {
+			t.Errorf("%d: %q", i, got)
+		}
+	}
+	if len(x.docs) != 3 || x.again != 0 {
+		t.Errorf("%d documents, %d again", len(x.docs), x.again)
+	}
+}

@@ -27,7 +27,9 @@ func (b *body) Close() error {
 	return nil
 }
 
-// post sends items in one request.
+// post sends items in one request: to the node in use and, where it does not
+// answer, to the others in turn. A request whose answer was lost comes twice then,
+// as it would be sent again to a single server.
 func (s *Sink) post(ctx context.Context, items []item) (*answer, error) {
 	b := s.body
 	if b == nil || !b.closed.Load() {
@@ -47,7 +49,25 @@ func (s *Sink) post(ctx context.Context, items []item) (*answer, error) {
 		}
 	}
 	b.plain = append(b.plain, s.p.close...)
-	return s.exchange(ctx, b)
+	var errs []error
+	for tries := 1; ; tries++ {
+		a, err := s.exchange(ctx, b)
+		last := tries == len(s.nodes) || ctx.Err() != nil
+		switch {
+		case err == nil && (last || !away(a.status)):
+			return a, nil
+		case err == nil:
+			err = waitFor(0, "%s answered %s", s.url.Host, reason(a))
+		}
+		errs = append(errs, err)
+		s.turn()
+		if last {
+			return nil, noneAnswers(errs)
+		}
+		s.c.Logger.Warn("a node does not answer: the next one is asked", "sink", s.c.Name, "next", s.url.Host, "err", err)
+		b = &body{plain: bytes.Clone(b.plain)} // the transport may still read the other
+		s.body = b
+	}
 }
 
 // exchange sends what is in b.plain.
@@ -71,8 +91,8 @@ func (s *Sink) exchange(ctx context.Context, b *body) (*answer, error) {
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(sent)), nil },
 		Proto:   "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
-	if s.c.User != "" || s.c.Password != "" {
-		req.SetBasicAuth(s.c.User, s.c.Password)
+	if s.user != "" || s.password != "" {
+		req.SetBasicAuth(s.user, s.password)
 	}
 	res, err := s.client.Do(req)
 	if err != nil {

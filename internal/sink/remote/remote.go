@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -18,16 +17,18 @@ import (
 // between them, the server is taken to be wrong instead of the lines.
 const refusedInRow = 100
 
-// Sink sends lines to one server. It is safe for concurrent use; one batch is
-// sent at a time.
+// Sink sends lines to one server, or to one node of a cluster at a time. It is
+// safe for concurrent use; one batch is sent at a time.
 type Sink struct {
 	c      Config
 	p      protocol
-	url    *url.URL
 	header http.Header
 	client *http.Client
+	nodes  []*node
 
 	mu      sync.Mutex
+	*node   // the one in use
+	at      int
 	text    []byte // lines of the batch
 	ids     []byte // their ids
 	items   []item
@@ -40,7 +41,8 @@ var _ vigil.Writer = (*Sink)(nil)
 // protocol is what one kind of server wants. Items are joined by sep between
 // open and close.
 type protocol struct {
-	path             string // where the URL has none
+	path             string   // where the URL has none
+	others           []string // addresses of the same cluster
 	query            string
 	contentType      string
 	header           map[string]string
@@ -67,14 +69,14 @@ type item struct {
 }
 
 func newSink(c Config, p protocol) (*Sink, error) {
-	u, err := c.complete(p.path, p.lines, p.bytes)
+	if err := c.complete(p.lines, p.bytes); err != nil {
+		return nil, fmt.Errorf("open sink %s: %w", c.Name, err)
+	}
+	nodes, err := c.nodes(&p)
 	if err != nil {
 		return nil, fmt.Errorf("open sink %s: %w", c.Name, err)
 	}
-	if p.query != "" {
-		u.RawQuery = joinQuery(u.RawQuery, p.query)
-	}
-	s := &Sink{c: c, p: p, url: u}
+	s := &Sink{c: c, p: p, nodes: nodes, node: nodes[0]}
 	if s.client, err = c.client(); err != nil {
 		return nil, fmt.Errorf("open sink %s: %w", c.Name, err)
 	}
@@ -119,7 +121,7 @@ func (s *Sink) Write(ctx context.Context, events []*vigil.Event) error {
 // lines makes the items of a batch.
 func (s *Sink) lines(ctx context.Context, events []*vigil.Event) {
 	s.text, s.ids, s.items = s.text[:0], s.ids[:0], s.items[:0]
-	key := ""
+	key, before := "", sink.Taken(ctx)
 	for i, e := range events {
 		from := len(s.text)
 		s.text = s.c.Line(s.text, e)
@@ -132,7 +134,7 @@ func (s *Sink) lines(ctx context.Context, events []*vigil.Event) {
 			if e.UID == (vigil.UID{}) && key == "" {
 				key = s.c.Key(ctx)
 			}
-			s.ids = appendID(s.ids, e, key, i, n)
+			s.ids = appendID(s.ids, e, key, before+i, n)
 			it.idTo = len(s.ids)
 			s.items = append(s.items, it)
 		}
@@ -194,6 +196,9 @@ func (s *Sink) send(ctx context.Context, items []item) (int, error) {
 		judge = byStatus
 	}
 	out := judge(ctx, s, a, items)
+	if out.err != nil {
+		s.turn()
+	}
 	switch {
 	case out.err != nil && len(out.items) == 0:
 		return out.done, out.err
