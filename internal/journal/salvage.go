@@ -45,17 +45,12 @@ func Salvage(dir string, o Options, yield func(p Position, frame []byte) error) 
 
 // salvage gives the frames of one file.
 func (j *Journal) salvage(s *stored, yield func(p Position, frame []byte) error) error {
-	f, err := j.dir.Open(s.name, false)
+	r, err := j.reader(s)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
-	r := frameReader{f: f, size: size}
-	for off := int64(blockSize); off < size; {
+	defer r.f.Close()
+	for off := int64(blockSize); off < r.size; {
 		fr, payload, err := r.frame(&s.head, off)
 		if err != nil {
 			return fmt.Errorf("read journal file %s: %w", s.name, err)

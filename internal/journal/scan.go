@@ -121,18 +121,14 @@ func (j *Journal) findEnd(s *stored) error {
 	if s.end < s.head.durable {
 		return &CorruptError{s.name, s.end, "a frame is damaged that was stable when the file was begun"}
 	}
-	f, err := j.dir.Open(s.name, false)
+	r, err := j.reader(s)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
+	defer r.f.Close()
 	b := make([]byte, len(zeros))
-	for off := s.end; off < size; off += int64(len(b)) {
-		n, err := f.ReadAt(b, off)
+	for off := s.end; off < r.size; off += int64(len(b)) {
+		n, err := r.f.ReadAt(b, off)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("read journal file %s: %w", s.name, err)
 		}
@@ -153,21 +149,16 @@ func (j *Journal) findEnd(s *stored) error {
 // limit is reached (-1: none), and sets what s knows about its end. yield may be
 // nil; the payload is reused.
 func (j *Journal) walk(s *stored, limit int64, yield func(f *frame, payload []byte) error) error {
-	f, err := j.dir.Open(s.name, false)
+	r, err := j.reader(s)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
+	defer r.f.Close()
 	if limit >= 0 {
-		size = min(size, limit)
+		r.size = min(r.size, limit)
 	}
 	s.end, s.sum, s.last, s.synced, s.frames = blockSize, s.head.sum, Position{}, max(s.head.durable, blockSize), 0
-	r := frameReader{f: f, size: size}
-	for s.end < size {
+	for s.end < r.size {
 		fr, payload, err := r.read(&s.head, s.end, s.sum)
 		if err != nil {
 			return fmt.Errorf("read journal file %s: %w", s.name, err)
@@ -194,6 +185,20 @@ type frameReader struct {
 	size int64
 	buf  []byte
 	at   int64 // offset of buf in the file
+}
+
+// reader returns a reader of the frames of s, whose file the caller closes.
+func (j *Journal) reader(s *stored) (*frameReader, error) {
+	f, err := j.dir.Open(s.name, false)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &frameReader{f: f, size: size}, nil
 }
 
 // read returns the frame at off, whose payload is valid until the next read. A

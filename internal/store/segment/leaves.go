@@ -45,11 +45,15 @@ func fillLeaf(row *store.Row, table string, r *segfile.Record) error {
 	return nil
 }
 
-// fileRecords yields the records of a file.
-func (s *Store) fileRecords(sg *seg) iter.Seq2[*segfile.Record, error] {
+// fileRecords yields the records of a file. They are the cache's and not to be
+// changed. Before each block stop is asked, if there is one: its error ends it.
+func (s *Store) fileRecords(sg *seg, stop func() error) iter.Seq2[*segfile.Record, error] {
 	return func(yield func(*segfile.Record, error) bool) {
 		for block := range sg.file.Blocks() {
 			recs, err := s.records(&unit{seg: sg, block: block})
+			if err == nil && stop != nil {
+				err = stop()
+			}
 			if err != nil {
 				yield(nil, err)
 				return

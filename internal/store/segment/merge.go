@@ -2,7 +2,6 @@ package segment
 
 import (
 	"errors"
-	"fmt"
 	"iter"
 	"path/filepath"
 	"slices"
@@ -99,7 +98,11 @@ func (s *Store) quiet() bool {
 // merge makes one segment of several that follow each other in their table.
 func (s *Store) merge(run []*seg) error {
 	m := s.manifest.clone()
-	made, err := s.writeSegment(m, run[0].Table, s.concatenated(run))
+	var parts []iter.Seq2[*segfile.Record, error]
+	for _, sg := range run {
+		parts = append(parts, s.renewed(sg, s.busy))
+	}
+	made, err := s.writeSegment(m, run[0].Table, one(parts))
 	if err != nil {
 		s.abandon(m, nil)
 		return err
@@ -117,40 +120,32 @@ func (s *Store) merge(run []*seg) error {
 	return nil
 }
 
-// concatenated yields the records of segments that follow each other.
-func (s *Store) concatenated(run []*seg) iter.Seq2[*segfile.Record, error] {
+// renewed yields the records of a segment as they go into a new one: copies of
+// the cache's, with when they happened as the store's mapping reads it now. stop
+// is that of fileRecords.
+func (s *Store) renewed(sg *seg, stop func() error) iter.Seq2[*segfile.Record, error] {
+	stale := sg.file.Meta().Mapping != s.mapping()
 	return func(yield func(*segfile.Record, error) bool) {
-		for _, sg := range run {
-			stale := sg.file.Meta().Mapping != s.mapping()
-			for block := range sg.file.Blocks() {
-				recs, err := s.records(&unit{seg: sg, block: block})
-				if err == nil && s.interrupted() {
-					err = errBusy
-				}
-				if err != nil {
-					yield(nil, fmt.Errorf("read segments to merge: %w", err))
-					return
-				}
-				for i := range recs {
-					r := recs[i] // the cache's records are not to be changed
-					if stale {
-						s.occurred(&r)
-					}
-					if !yield(&r, nil) {
-						return
-					}
-				}
+		for r, err := range s.fileRecords(sg, stop) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			c := *r
+			if stale {
+				s.occurred(&c)
+			}
+			if !yield(&c, nil) {
+				return
 			}
 		}
 	}
 }
 
-// interrupted reports whether the sealer has something better to do than merge.
-func (s *Store) interrupted() bool {
-	select {
-	case <-s.stop:
-		return true
-	default:
-		return s.oldestFrozen() != nil
+// busy is errBusy when the sealer has something better to do than merge.
+func (s *Store) busy() error {
+	if s.stopping() || s.oldestFrozen() != nil {
+		return errBusy
 	}
+	return nil
 }

@@ -158,7 +158,7 @@ func (p *removal) findBefore(ctx context.Context, t *store.Table, before int64) 
 		case m.MaxReceived < before:
 			n = sg.Count
 		default:
-			for r, err := range p.s.fileRecords(sg) {
+			for r, err := range p.s.fileRecords(sg, ctx.Err) {
 				if err != nil {
 					return err
 				}
@@ -252,7 +252,7 @@ func (p *removal) write(ctx context.Context, m *manifest, r *removing) (made []*
 	for table, lists := range leaves {
 		all := []iter.Seq2[*segfile.Record, error]{one(lists)}
 		for _, old := range absorbed(s.leaves, table, count[table]) {
-			all = append(all, s.fileRecords(old))
+			all = append(all, s.fileRecords(old, nil))
 			r.Leaves = slices.DeleteFunc(r.Leaves, func(e segmentEntry) bool { return e.File == old.File })
 		}
 		f, err := s.writeRecords(m, s.Catalog.Tables()[table].Name, leavesSuffix, byID(all))
@@ -280,29 +280,21 @@ func one(lists []iter.Seq2[*segfile.Record, error]) iter.Seq2[*segfile.Record, e
 
 // part yields the records of a segment that stay, or the leaves of those that go.
 func (p *removal) part(ctx context.Context, sg *seg, gone bool) iter.Seq2[*segfile.Record, error] {
-	stale := sg.file.Meta().Mapping != p.s.mapping()
+	stop := func() error {
+		if p.s.stopping() {
+			return store.ErrClosed()
+		}
+		return ctx.Err()
+	}
 	return func(yield func(*segfile.Record, error) bool) {
-		for r, err := range p.s.fileRecords(sg) {
-			if err == nil {
-				err = ctx.Err()
-			}
-			if err == nil && p.s.stopping() {
-				err = store.ErrClosed()
-			}
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if p.goes[sg](r) != gone {
+		for r, err := range p.s.renewed(sg, stop) {
+			if err == nil && p.goes[sg](r) != gone {
 				continue
 			}
-			c := *r // the cache's records are not to be changed
-			if gone {
-				c = leafRecord(r)
-			} else if stale {
-				p.s.occurred(&c)
+			if err == nil && gone {
+				*r = leafRecord(r)
 			}
-			if !yield(&c, nil) {
+			if !yield(r, err) {
 				return
 			}
 		}

@@ -72,10 +72,8 @@ func (s *Store) sealOldest() (sealed bool, err error) {
 
 // idle merges segments, or waits for a head; it reports that the store stops.
 func (s *Store) idle() bool {
-	select {
-	case <-s.stop:
+	if s.stopping() {
 		return true
-	default:
 	}
 	again, err := s.mergeOne()
 	switch {
