@@ -94,7 +94,7 @@ func (k *checker) files(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer unlockDir(lock)
 	m, err := readManifest(k.dir.manifest())
 	if err != nil {
 		k.report(k.dir.manifest(), "%v", err)

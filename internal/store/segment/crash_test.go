@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -312,6 +313,24 @@ func TestLock(t *testing.T) {
 		t.Error("a store that is open was checked")
 	}
 	if err := s.Write(t.Context(), []*vigil.Event{numbered(0, 1)[0]}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLockForked closes a store while a child that was forked, and has not begun
+// its program yet, has the store's files open: it can be opened again at once.
+func TestLockForked(t *testing.T) {
+	o := testOptions(t, 0)
+	s := mustOpen(t, o, store.Config{})
+	child, err := syscall.Dup(int(s.lock.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(child)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := mustOpen(t, o, store.Config{}).Close(); err != nil {
 		t.Error(err)
 	}
 }

@@ -54,7 +54,7 @@ func (l layout) clear() error {
 	return nil
 }
 
-// lockDir takes the directory for this process, until the file is closed.
+// lockDir takes the directory for this process, until [unlockDir].
 func lockDir(l layout) (*os.File, error) {
 	f, err := os.OpenFile(l.lock(), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -68,6 +68,12 @@ func lockDir(l layout) (*os.File, error) {
 		return nil, fmt.Errorf("lock %s: %w", l.lock(), err)
 	}
 	return f, nil
+}
+
+// unlockDir gives the directory back. Closing the file would not do: a child that
+// is between fork and exec has it open too, and with it the lock.
+func unlockDir(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // leftovers returns the files of segments and of removed events that the manifest

@@ -366,5 +366,5 @@ func (s *Store) release() error {
 	if s.metrics != nil && s.cfg.Metrics != nil {
 		s.metrics.unregister(s.cfg.Metrics)
 	}
-	return errors.Join(append(errs, s.lock.Close())...)
+	return errors.Join(append(errs, unlockDir(s.lock))...)
 }
