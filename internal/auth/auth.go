@@ -376,7 +376,7 @@ func (a *Authenticator) principal(t *token, k *candidate) (*Principal, error) {
 	}
 	if len(p.Roles) > 0 {
 		p.Role = p.Roles[0]
-	} else if p.scoped, p.Role = smart(p.Scopes); p.scoped != 0 {
+	} else if p.scoped, p.Role = smart(p.Scopes); p.Role != "" {
 		p.Roles = []string{p.Role}
 	} else if len(named) > 0 {
 		return nil, noRole(named[0])

@@ -217,24 +217,57 @@ func TestGrants(t *testing.T) {
 }
 
 func TestSMART(t *testing.T) {
-	for s, want := range map[string]Action{
-		"system/AuditEvent.c": Insert, "system/AuditEvent.rs": Select, "system/AuditEvent.crs": All, "system/AuditEvent.cruds": All,
-		"system/AuditEvent.read": Select, "system/AuditEvent.write": Insert, "system/AuditEvent.*": All, "system/*.read": Select, "system/*.crs": All,
-		"system/AuditEvent.r": 0, "system/AuditEvent.s": 0, "system/AuditEvent.sr": 0, "system/AuditEvent.d": 0, "system/AuditEvent.": 0,
-		"system/AuditEvent": 0, "system/Patient.read": 0, "user/AuditEvent.read": 0, "patient/AuditEvent.rs": 0,
-		"system/AuditEvent.rs?type=rest": 0, "system/AuditEvents.rs": 0, "System/AuditEvent.rs": 0, "openid": 0, "": 0,
+	const none = "none" // it is not about AuditEvents, or no scope of SMART
+	for s, want := range map[string]string{
+		"system/AuditEvent.c": "insert", "system/AuditEvent.r": "read", "system/AuditEvent.s": "search",
+		"system/AuditEvent.u": "", "system/AuditEvent.d": "", "system/AuditEvent.ud": "",
+		"system/AuditEvent.cr": "read, insert", "system/AuditEvent.cs": "search, insert", "system/AuditEvent.ru": "read",
+		"system/AuditEvent.ds": "search", "system/AuditEvent.rs": "select", "system/AuditEvent.rds": "select",
+		"system/AuditEvent.crs": "select, insert", "system/AuditEvent.cruds": "select, insert", "system/AuditEvent.cud": "insert",
+		"system/AuditEvent.read": "select", "system/AuditEvent.write": "insert", "system/AuditEvent.*": "select, insert",
+		"system/*.read": "select", "system/*.crs": "select, insert", "system/*.r": "read", "system/*.*": "select, insert",
+		"system/AuditEvent.rs?type=rest": "", "system/AuditEvent.read?type=rest": "",
+		"system/AuditEvent.sr": none, "system/AuditEvent.rr": none, "system/AuditEvent.rsx": none, "system/AuditEvent.": none,
+		"system/AuditEvent.?type=rest": none, "system/AuditEvent": none, "system/Patient.read": none, "system/Patient.cruds": none,
+		"user/AuditEvent.read": none, "patient/AuditEvent.rs": none, "system/AuditEvents.rs": none, "System/AuditEvent.rs": none,
+		"AuditEvent.rs": none, "openid": none, "": none,
 	} {
-		if got := smartScope(s); got != want {
-			t.Errorf("%s: %v, want %v", s, got, want)
+		a, name := smartScope(s)
+		got, as := a.String(), strings.ReplaceAll(s, "?type=rest", "?…")
+		if name == "" {
+			got, as = none, ""
+		}
+		if got != want || name != as {
+			t.Errorf("%s: %q as %q, want %q", s, got, name, want)
 		}
 	}
 	a := mustNew(t, Config{Secrets: []string{secret}})
-	p, err := a.Authenticate(request("Bearer " + raw(t, `{"alg":"HS256"}`, `{"scope":["launch","system/AuditEvent.c"]}`, secret)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := a.Grants()
-	if g.Check(p, vigil.TableAuditEvents, Insert) != nil || g.Check(p, vigil.TableAuditEvents, Select) == nil || g.Check(p, vigil.TableEvents, Insert) == nil {
-		t.Errorf("%+v", p)
+	for scopes, want := range map[string]struct {
+		allowed Action
+		role    string
+	}{
+		`["launch","system/AuditEvent.c"]`:                       {Insert, "system/AuditEvent.c"},
+		`"system/AuditEvent.r system/AuditEvent.s"`:              {Select, "system/AuditEvent.r"},
+		`"system/AuditEvent.d openid system/AuditEvent.s"`:       {Search, "system/AuditEvent.s"},
+		`"system/AuditEvent.u system/AuditEvent.d"`:              {0, "system/AuditEvent.u"},
+		`"system/AuditEvent.rs?type=rest system/*.c openid x.y"`: {Insert, "system/*.c"},
+	} {
+		p, err := a.Authenticate(request("Bearer " + raw(t, `{"alg":"HS256"}`, `{"scope":`+scopes+`}`, secret)))
+		if err != nil {
+			t.Errorf("%s: %v", scopes, err)
+			continue
+		}
+		if p.Role != want.role || g.Allowed(p, vigil.TableAuditEvents) != want.allowed || g.Allowed(p, vigil.TableEvents) != 0 {
+			t.Errorf("%s: %+v, allowed %q, want %q", scopes, p, g.Allowed(p, vigil.TableAuditEvents), want.allowed)
+		}
+		for _, x := range []Action{Read, Search, Insert, Select, All} {
+			switch err := g.Check(p, vigil.TableAuditEvents, x); {
+			case want.allowed&x == x && err != nil:
+				t.Errorf("%s: %s: %v", scopes, x, err)
+			case want.allowed&x != x && vigil.KindOf(err) != vigil.Forbidden:
+				t.Errorf("%s: %s: %v, want that it is forbidden", scopes, x, err)
+			}
+		}
 	}
 }

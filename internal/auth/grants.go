@@ -11,11 +11,14 @@ import (
 // Action is a set of things that may be done with a table.
 type Action uint8
 
-// The actions.
+// The actions. Read and Search are what a SMART scope can allow apart from each
+// other on the FHIR face; everywhere else, and in every role, they go together.
 const (
-	Select Action = 1 << iota
+	Read   Action = 1 << iota // one document, by its id
+	Search                    // those that there are, or that meet a condition
 	Insert
-	All = Select | Insert
+	Select = Read | Search
+	All    = Select | Insert
 )
 
 // ParseAction reads names such as "select", "insert" or "select, insert"; "all" is both.
@@ -36,17 +39,22 @@ func ParseAction(s string) (Action, error) {
 	return a, nil
 }
 
-// String returns what [ParseAction] reads.
+// String returns what [ParseAction] reads; a half of select, which no role has,
+// is read or search.
 func (a Action) String() string {
-	switch a {
+	var names []string
+	switch a & Select {
 	case Select:
-		return "select"
-	case Insert:
-		return "insert"
-	case All:
-		return "select, insert"
+		names = append(names, "select")
+	case Read:
+		names = append(names, "read")
+	case Search:
+		names = append(names, "search")
 	}
-	return ""
+	if a&Insert != 0 {
+		names = append(names, "insert")
+	}
+	return strings.Join(names, ", ")
 }
 
 // Grant lets a role do something with a table; the table "*" is every table. A

@@ -22,53 +22,61 @@ func scopesOf(claims map[string]any) []string {
 	return nil
 }
 
-// smart returns what scopes allow with AuditEvents, and the first one that
-// allows something.
-func smart(scopes []string) (allowed Action, first string) {
+// smart returns what scopes allow with AuditEvents, and the role that is recorded:
+// the first scope that allows something, else the first that is about AuditEvents
+// at all, so that its bearer is told what it may not do. Empty is none.
+func smart(scopes []string) (allowed Action, role string) {
 	for _, s := range scopes {
-		a := smartScope(s)
-		if a != 0 && first == "" {
-			first = s
+		a, name := smartScope(s)
+		if name != "" && (role == "" || allowed == 0 && a != 0) {
+			role = name
 		}
 		allowed |= a
 	}
-	return allowed, first
+	return allowed, role
 }
 
-// smartScope reads one scope of SMART App Launch 2 (section on scopes):
-// system/AuditEvent.crs, of whose letters c inserts, and r and s together select;
-// or of version 1: .read, .write, .*. A scope narrowed by ?param=… allows
-// nothing, since it would be taken for a wider one.
-func smartScope(s string) Action {
+// smartScope reads one scope of SMART App Launch 2 (section on scopes): of
+// system/AuditEvent.cruds c adds, r reads one by its id or its history, and s
+// searches, which includes the history of all; u and d allow nothing, since
+// nothing is updated or deleted here. Version 1 wrote .read for rs, .write for
+// cud and .* for all. A scope narrowed by ?param=… allows nothing, since it would
+// be taken for a wider one. The name is the scope, without what narrows it, or
+// empty where it is not about AuditEvents.
+func smartScope(s string) (a Action, name string) {
 	rest, ok := strings.CutPrefix(s, "system/")
-	if !ok {
-		return 0
-	}
 	resource, rights, _ := strings.Cut(rest, ".")
-	if resource != "AuditEvent" && resource != "*" {
-		return 0
+	if !ok || resource != "AuditEvent" && resource != "*" {
+		return 0, ""
 	}
+	wide, _, narrowed := strings.Cut(s, "?")
+	rights, _, _ = strings.Cut(rights, "?")
 	switch rights {
+	case "":
+		return 0, ""
 	case "read":
-		return Select
+		a = Select
 	case "write":
-		return Insert
+		a = Insert
 	case "*":
-		return All
+		a = All
+	default:
+		left := rights
+		for _, c := range "cruds" { // each at most once, in this order
+			var has bool
+			if left, has = strings.CutPrefix(left, string(c)); has {
+				a |= letters[c]
+			}
+		}
+		if left != "" {
+			return 0, ""
+		}
 	}
-	left := rights
-	for _, c := range "cruds" { // each at most once, in this order
-		left = strings.TrimPrefix(left, string(c))
+	if narrowed {
+		return 0, wide + "?…"
 	}
-	if rights == "" || left != "" {
-		return 0
-	}
-	var a Action
-	if strings.Contains(rights, "c") {
-		a |= Insert
-	}
-	if strings.Contains(rights, "r") && strings.Contains(rights, "s") {
-		a |= Select
-	}
-	return a
+	return a, wide
 }
+
+// letters has what the letters of a scope allow.
+var letters = map[rune]Action{'c': Insert, 'r': Read, 's': Search}

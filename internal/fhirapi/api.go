@@ -161,9 +161,12 @@ func (a *API) permit(c *call) error {
 	return nil
 }
 
-// reads reports whether the caller may read any table that is searched.
+// reads reports whether the caller may read anything, in one way or another, of
+// any table that is searched.
 func (a *API) reads(c *call) bool {
-	return slices.ContainsFunc(search.Tables(a.Store), func(t string) bool { return a.Allow(c.principal, t, auth.Select) == nil })
+	return slices.ContainsFunc(search.Tables(a.Store), func(t string) bool {
+		return a.Allow(c.principal, t, auth.Read) == nil || a.Allow(c.principal, t, auth.Search) == nil
+	})
 }
 
 // do answers one interaction: of a request, or of an entry of a batch.

@@ -217,5 +217,5 @@ func (a *API) leaf(c *call) (*vigil.Event, error) {
 		return nil, err
 	}
 	c.access().Table = e.Table
-	return e, a.Allow(c.principal, e.Table, auth.Select)
+	return e, a.Allow(c.principal, e.Table, auth.Read)
 }

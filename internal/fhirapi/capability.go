@@ -55,7 +55,7 @@ func (a *API) rest(v fhir.Version) *fhir.Node {
 			fhir.NewString("system", "http://terminology.hl7.org/CodeSystem/restful-security-service"),
 			fhir.NewString("code", "SMART-on-FHIR"),
 		).Listed()).Listed(),
-		fhir.NewString("description", "Bearer tokens, with the scopes system/AuditEvent.c and .rs of SMART App Launch or a role; clients with a name and a secret, or with a certificate"),
+		fhir.NewString("description", "Bearer tokens, with a role or the scopes system/AuditEvent.c, .r and .s of SMART App Launch; clients with a name and a secret, or with a certificate"),
 	)
 	rest := fhir.NewObject("rest", fhir.NewString("mode", "server"), security, a.resource(v).Listed())
 	for _, code := range []string{"batch", "transaction", "search-system", "history-system"} {

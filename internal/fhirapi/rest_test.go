@@ -1,6 +1,7 @@
 package fhirapi
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -330,19 +331,96 @@ func TestWhoMay(t *testing.T) {
 	}
 }
 
+// TestScopes has every scope do everything.
 func TestScopes(t *testing.T) {
 	f := newFace(t, openMemory(t))
+	path := "/fhir/AuditEvent/" + idOf(t, f.must(201, "POST", "/fhir/AuditEvent", sample(t)).Header().Get("Location"))
+	f.must(201, "POST", "/fhir/AuditEvent", sample(t))
 	f.role = ""
-	bearer := func(scope string) string {
-		t.Helper()
-		return "Bearer " + mint(t, "nobody", scope)
+	read := `{"request":{"method":"GET","url":"` + strings.TrimPrefix(path, "/fhir/") + `"}}`
+	find := `{"request":{"method":"GET","url":"AuditEvent?_count=1"}}`
+	batch := func(entries ...string) string {
+		return `{"resourceType":"Bundle","type":"batch","entry":[` + strings.Join(entries, ",") + `]}`
 	}
-	w := f.must(201, "POST", "/fhir/AuditEvent", sample(t), "Authorization", bearer("system/AuditEvent.c"))
-	path := "/fhir/AuditEvent/" + idOf(t, w.Header().Get("Location"))
-	f.must(403, "GET", path, "", "Authorization", bearer("system/AuditEvent.c"))
-	f.must(200, "GET", path, "", "Authorization", bearer("system/AuditEvent.rs"))
-	f.must(403, "POST", "/fhir/AuditEvent", sample(t), "Authorization", bearer("system/AuditEvent.rs"))
-	f.must(401, "GET", path, "", "Authorization", bearer("user/AuditEvent.rs"))
+	const c, r, s = 1, 2, 4
+	interactions := []struct {
+		needs, ok                int
+		method, path, body, more string
+	}{
+		{c, 201, "POST", "/fhir/AuditEvent", sample(t), ""},
+		{c, 200, "POST", "/fhir", bundleOf("batch", sample(t)), ""},
+		{c, 200, "POST", "/fhir", bundleOf("transaction", sample(t)), ""},
+		{c | s, 201, "POST", "/fhir/AuditEvent", sample(t), "_id=11111111-1111-4111-8111-111111111111"},
+		{r, 200, "GET", path, "", ""},
+		{r, 200, "HEAD", path, "", ""},
+		{r, 200, "GET", path + "/_history", "", ""},
+		{r, 200, "GET", path + "/_history/1", "", ""},
+		{r, 200, "GET", path + "/$validate", "", ""},
+		{s, 200, "GET", "/fhir/AuditEvent?action=E", "", ""},
+		{s, 200, "GET", "/fhir?_type=AuditEvent", "", ""},
+		{s, 200, "POST", "/fhir/AuditEvent/_search", "", ""},
+		{s, 200, "GET", "/fhir/AuditEvent/_history", "", ""},
+		{s, 200, "GET", "/fhir/_history", "", ""},
+		{r | s, 200, "GET", "/fhir/AuditEvent/$verify-integrity", "", ""},
+	}
+	for scope, has := range map[string]int{
+		"AuditEvent.c": c, "AuditEvent.r": r, "AuditEvent.s": s, "AuditEvent.cr": c | r, "AuditEvent.cs": c | s, "AuditEvent.rs": r | s,
+		"AuditEvent.cruds": c | r | s, "AuditEvent.rud": r, "AuditEvent.ud": 0, "AuditEvent.d": 0, "AuditEvent.rs?type=rest": 0,
+		"AuditEvent.read": r | s, "AuditEvent.write": c, "AuditEvent.*": c | r | s, "*.r": r, "*.s": s, "*.read": r | s, "*.*": c | r | s,
+	} {
+		token := "Bearer " + mint(t, "nobody", "system/"+scope)
+		for _, x := range interactions {
+			want := x.ok
+			if has&x.needs != x.needs {
+				want = http.StatusForbidden
+			}
+			headers := []string{"Authorization", token}
+			if x.more != "" {
+				headers = append(headers, "If-None-Exist", x.more)
+			}
+			w := f.do(x.method, x.path, x.body, headers...)
+			if w.Code != want {
+				t.Errorf("%s: %s %s: %d, want %d: %s", scope, x.method, x.path, w.Code, want, w.Body)
+			}
+			if want == http.StatusForbidden && x.method != "HEAD" {
+				if issues := outcomeOf(t, w); len(issues) == 0 || w.Header().Get("WWW-Authenticate") != "" {
+					t.Errorf("%s: %s %s: %s", scope, x.method, x.path, w.Body)
+				}
+			}
+		}
+		// Of a batch each entry is granted by itself.
+		w := f.do("POST", "/fhir", batch(read, find), "Authorization", token)
+		if has == 0 {
+			if w.Code != http.StatusForbidden {
+				t.Errorf("%s: a batch of reads: %d", scope, w.Code)
+			}
+			continue
+		}
+		var answer struct {
+			Entry []struct{ Response struct{ Status string } }
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || len(answer.Entry) != 2 {
+			t.Fatalf("%s: %d %s", scope, w.Code, w.Body)
+		}
+		for i, needs := range []int{r, s} {
+			want := "403"
+			if has&needs != 0 {
+				want = "200"
+			}
+			if !strings.HasPrefix(answer.Entry[i].Response.Status, want) {
+				t.Errorf("%s: entry %d of a batch: %s", scope, i, answer.Entry[i].Response.Status)
+			}
+		}
+	}
+	// What is about other resources, or not a system's, is as good as none.
+	for _, scope := range []string{"user/AuditEvent.rs", "patient/AuditEvent.rs", "system/Patient.rs", "system/AuditEvent.sr"} {
+		w := f.must(401, "GET", path, "", "Authorization", "Bearer "+mint(t, "nobody", scope))
+		if outcomeOf(t, w); w.Header().Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: no challenge", scope)
+		}
+	}
+	// A role counts before scopes.
+	f.must(403, "GET", path, "", "Authorization", "Bearer "+mint(t, "audit_writer", "system/AuditEvent.rs"))
 }
 
 func TestIdempotencyKey(t *testing.T) {

@@ -119,12 +119,12 @@ func (a *API) bounded(ctx context.Context) (context.Context, context.CancelFunc)
 func (a *API) source(c *call) (search.Source, error) {
 	src := search.Source{Store: a.Store, Convert: a.show, Mapping: a.Mapping, DateIndex: a.DateIndex, MaxLooks: a.MaxLooks, Tables: []string{}}
 	for _, t := range search.Tables(a.Store) {
-		if a.Allow(c.principal, t, auth.Select) == nil {
+		if a.Allow(c.principal, t, auth.Search) == nil {
 			src.Tables = append(src.Tables, t)
 		}
 	}
 	if len(src.Tables) == 0 {
-		return src, a.Allow(c.principal, vigil.TableAuditEvents, auth.Select)
+		return src, a.Allow(c.principal, vigil.TableAuditEvents, auth.Search)
 	}
 	if len(src.Tables) > 1 {
 		c.access().Table = strings.Join(src.Tables, ",")
@@ -242,7 +242,7 @@ func (c *call) history(e *vigil.Event, shown *fhir.Node) *fhir.Node {
 // many. A condition that is not wholly understood is refused: what it leaves out
 // would make it match others.
 func (a *API) matches(c *call, values url.Values, most int) ([]*vigil.Event, error) {
-	if err := a.Allow(c.principal, vigil.TableAuditEvents, auth.Select); err != nil {
+	if err := a.Allow(c.principal, vigil.TableAuditEvents, auth.Search); err != nil {
 		return nil, err
 	}
 	s, err := search.Parse(values, search.Options{Version: c.in.version, Strict: true, Base: c.base, Zone: a.Zone, Now: a.Now})
