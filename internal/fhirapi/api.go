@@ -117,7 +117,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	access := web.AccessOf(r.Context())
-	access.Table, access.Query = vigil.TableAuditEvents, r.URL.RawQuery
+	access.Table, access.Query = vigil.TableAuditEvents, c.question()
 	if c.kind == atMetadata {
 		access.Table = "" // it holds nothing of any table
 	} else if c.principal, err = a.Authenticate(r); err != nil {

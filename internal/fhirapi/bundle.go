@@ -10,6 +10,7 @@ import (
 	"vigil/internal/auth"
 	"vigil/internal/format/fhir"
 	"vigil/internal/store"
+	"vigil/internal/web"
 )
 
 // bundle answers a Bundle that is posted.
@@ -294,6 +295,7 @@ const maxRecorded = 8 << 10
 func (c *call) recordRead(question string) {
 	access := c.access()
 	access.Write = false
+	question = web.Readable(question)
 	access.Query = strings.ToValidUTF8(question[:min(len(question), maxRecorded)], "")
 }
 

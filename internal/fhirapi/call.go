@@ -187,6 +187,19 @@ func methodName(m string) string {
 	return "this method"
 }
 
+// question returns what is asked for the record of access: the query, behind the
+// address where that names one resource.
+func (c *call) question() string {
+	asked := web.Readable(c.rawQuery)
+	switch {
+	case c.id == "":
+		return asked
+	case asked == "":
+		return c.path
+	}
+	return c.path + "?" + asked
+}
+
 // access returns the record of the request that c belongs to.
 func (c *call) access() *web.Access { return web.AccessOf(c.ctx) }
 

@@ -14,6 +14,7 @@ import (
 	"vigil/internal/auth"
 	"vigil/internal/fhirapi/search"
 	"vigil/internal/format/fhir"
+	"vigil/internal/web"
 )
 
 // search answers a search by GET, or by POST of a form.
@@ -172,7 +173,7 @@ func (c *call) readForm() error {
 	if err != nil {
 		return fail(http.StatusBadRequest, "invalid", "the form has too many parameters, or is not percent-encoded as it should be")
 	}
-	c.access().Query = strings.Trim(c.rawQuery+"&"+string(c.body), "&")
+	c.access().Query = web.Readable(strings.Trim(c.rawQuery+"&"+string(c.body), "&"))
 	for name, values := range form {
 		c.query[name] = append(c.query[name], values...)
 	}

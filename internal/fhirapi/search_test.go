@@ -38,6 +38,17 @@ func TestSearch(t *testing.T) {
 	if f.access.Rows != 3 || !strings.Contains(f.access.Query, "date=ge2026-01-03") {
 		t.Errorf("record of access %+v", f.access)
 	}
+	f.must(200, "GET", "/fhir/AuditEvent?patient=Patient%2F1&agent:identifier=urn%3Ax%7Ca+b", "")
+	if want := "patient=Patient/1&agent:identifier=urn:x|a b"; f.access.Query != want {
+		t.Errorf("recorded as %q, want %q", f.access.Query, want)
+	}
+	for path, want := range map[string]string{
+		"/fhir/AuditEvent/" + ids[0]: "AuditEvent/" + ids[0], "/fhir/r5/AuditEvent/" + ids[0] + "/_history/1?_pretty=true": "AuditEvent/" + ids[0] + "/_history/1?_pretty=true",
+	} {
+		if f.must(200, "GET", path, ""); f.access.Query != want {
+			t.Errorf("%s is recorded as %q", path, f.access.Query)
+		}
+	}
 	// By POST the same, with parameters of address and form together.
 	post := f.must(200, "POST", "/fhir/AuditEvent/_search?date=ge2026-01-03", "date=lt2026-01-06&_total=accurate", "Content-Type", "application/x-www-form-urlencoded")
 	if got := parsed(t, post); got.Child("total").Text() != "3" {

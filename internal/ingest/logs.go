@@ -61,7 +61,7 @@ func (a *API) logs(w http.ResponseWriter, r *http.Request) error {
 		return &vigil.Error{Kind: vigil.Invalid, Message: "There is no such format", Hint: "format is json, pretty, event-stream or ui."}
 	}
 	access := web.AccessOf(r.Context())
-	access.Table, access.Query = "_logs", r.URL.RawQuery
+	access.Table, access.Query = "_logs", web.Readable(r.URL.RawQuery)
 	p, err := a.authenticate(r)
 	if err != nil {
 		return err

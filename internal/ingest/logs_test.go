@@ -136,9 +136,9 @@ func TestLogsRights(t *testing.T) {
 	if res := f.send("POST", "/_logs", ""); res.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", res.Code)
 	}
-	follow(t, s, "/_logs?x=*", "Authorization", f.token("event_logger"))
+	follow(t, s, "/_logs?x=*&patient=Patient%2F1+2", "Authorization", f.token("event_logger"))
 	f.mu.Lock()
-	begun := len(f.begun) == 1 && f.begun[0].Table == "_logs" && f.begun[0].Query == "x=*" && f.begun[0].Principal == "sample-user"
+	begun := len(f.begun) == 1 && f.begun[0].Table == "_logs" && f.begun[0].Query == "x=*&patient=Patient/1 2" && f.begun[0].Principal == "sample-user"
 	f.mu.Unlock()
 	if !begun {
 		t.Error("the stream is not recorded")

@@ -3,8 +3,6 @@ package postgrest
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 )
 
@@ -38,14 +36,4 @@ func (h *handler) patient(parent context.Context) (ctx context.Context, alive, s
 		timer.Stop()
 		cancel(nil)
 	}
-}
-
-// readable returns a query string as people read it, for the record of who asked
-// what: the same question is the same text, however a client encoded it.
-func readable(rawQuery string) string {
-	text, err := url.PathUnescape(strings.ReplaceAll(rawQuery, "+", " "))
-	if err != nil {
-		return rawQuery
-	}
-	return strings.ToValidUTF8(text, "\uFFFD")
 }

@@ -117,20 +117,6 @@ func (s slow) Rows(ctx context.Context, q *query.Query) (*store.Rows, error) {
 	return rows, nil
 }
 
-func TestReadable(t *testing.T) {
-	for raw, want := range map[string]string{
-		"event-%3E%3Esubject=eq.Patient%2F1": "event->>subject=eq.Patient/1",
-		"event->>subject=eq.Patient/1":       "event->>subject=eq.Patient/1",
-		"event->>m=eq.a+b":                   "event->>m=eq.a b",
-		"x=eq.%zz":                           "x=eq.%zz",
-		"x=eq.%FF":                           "x=eq.\uFFFD",
-	} {
-		if got := readable(raw); got != want {
-			t.Errorf("readable(%q) = %q, want %q", raw, got, want)
-		}
-	}
-}
-
 // TestHostile has what an attack on a running server found.
 func TestHostile(t *testing.T) {
 	f := newFace(t, openMemory(t, store.Config{}))

@@ -32,7 +32,7 @@ type reading struct {
 
 // read answers GET and HEAD of a table, and what is asked like them.
 func (h *handler) read(w http.ResponseWriter, r *http.Request, p *auth.Principal, rd reading) (err error) {
-	web.AccessOf(r.Context()).Query = readable(rd.rawQuery)
+	web.AccessOf(r.Context()).Query = web.Readable(rd.rawQuery)
 	if err := h.prepare(r, p, &rd); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type relationReading struct {
 // readRelation answers GET and HEAD of a table beside the store's, and what is
 // asked like them.
 func (h *handler) readRelation(w http.ResponseWriter, r *http.Request, p *auth.Principal, rd relationReading) (err error) {
-	web.AccessOf(r.Context()).Query = readable(rd.rawQuery)
+	web.AccessOf(r.Context()).Query = web.Readable(rd.rawQuery)
 	if err := h.prepareRelation(r, &rd); err != nil {
 		return err
 	}

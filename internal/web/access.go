@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -17,7 +19,7 @@ type Access struct {
 	Principal string // who asks: subject or client; empty is nobody known
 	Role      string // the role that the request acts in
 	Table     string // what is read or written
-	Query     string // the query as the client sent it
+	Query     string // what is asked, as [Readable] has it
 	Rows      int64  // rows answered or taken
 	Write     bool   // the request writes
 	Denied    string // the code of the refusal, such as PGRST301 or 42501
@@ -36,6 +38,16 @@ func (a *Access) Begun() {
 	if a.Begin != nil {
 		a.Begin(a)
 	}
+}
+
+// Readable returns a query string as people read it, for [Access.Query]: the same
+// question is the same text, however a client encoded it.
+func Readable(rawQuery string) string {
+	text, err := url.PathUnescape(strings.ReplaceAll(rawQuery, "+", " "))
+	if err != nil {
+		return rawQuery
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
 type accessKey struct{}
