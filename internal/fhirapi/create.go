@@ -14,6 +14,7 @@ import (
 	"vigil/internal/auth"
 	"vigil/internal/format/fhir"
 	"vigil/internal/store"
+	"vigil/internal/web"
 )
 
 // create takes one AuditEvent. A Bundle that is sent here is taken as one: some
@@ -231,17 +232,14 @@ func (a *API) preferred(c *call, ans *answer, t *taken) (*answer, error) {
 	return ans, nil
 }
 
-// maxKey is the longest Idempotency-Key.
-const maxKey = 255
-
 // idempotency returns the key of the request, nil where it has none.
 func idempotency(c *call) (*store.Key, error) {
-	v := c.header["Idempotency-Key"]
-	if len(v) == 0 {
+	key, ok := web.IdempotencyKey(c.header)
+	if !ok {
+		return nil, fail(http.StatusBadRequest, "value", "there may be one Idempotency-Key, of 1 to "+strconv.Itoa(web.MaxIdempotencyKey)+" bytes")
+	}
+	if key == "" {
 		return nil, nil
 	}
-	if len(v) > 1 || v[0] == "" || len(v[0]) > maxKey {
-		return nil, fail(http.StatusBadRequest, "value", "there may be one Idempotency-Key, of 1 to "+strconv.Itoa(maxKey)+" bytes")
-	}
-	return &store.Key{Scope: c.principal.Scope() + "\x00fhir", Key: v[0], Body: sha256.Sum256(c.body)}, nil
+	return &store.Key{Scope: c.principal.Scope() + "\x00fhir", Key: key, Body: sha256.Sum256(c.body)}, nil
 }

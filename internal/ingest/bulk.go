@@ -170,7 +170,7 @@ func (b *bulkRequest) storeNamed(ctx context.Context, named []*item) {
 func (b *bulkRequest) storeOne(ctx context.Context, it *item) {
 	digest := sha256.Sum256(it.doc)
 	k := &store.Key{Scope: b.principal.Scope() + "\x00bulk\x00" + it.index, Key: it.id, Body: digest}
-	if len(k.Key) > maxKey {
+	if len(k.Key) > web.MaxIdempotencyKey {
 		sum := sha256.Sum256([]byte(it.id))
 		k.Key = "sha256:" + hex.EncodeToString(sum[:])
 	}

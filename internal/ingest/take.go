@@ -21,20 +21,17 @@ func (a *API) check(doc []byte) error {
 	return jsonb.Check(doc, jsonb.Limits{Depth: a.Limits.Depth, Keys: a.Limits.Keys, Text: len(doc) + numbersMore})
 }
 
-// maxKey is the longest Idempotency-Key.
-const maxKey = 255
-
 // key returns the Idempotency-Key of the request for that face, nil where it has
 // none. The answer to a retry is the first one's.
 func key(r *http.Request, p *auth.Principal, face string, body []byte) (*store.Key, error) {
-	v := r.Header["Idempotency-Key"]
-	if len(v) == 0 {
+	k, ok := web.IdempotencyKey(r.Header)
+	if !ok {
+		return nil, vigil.Errorf(vigil.Invalid, "There may be one Idempotency-Key, of 1 to %s bytes", strconv.Itoa(web.MaxIdempotencyKey))
+	}
+	if k == "" {
 		return nil, nil
 	}
-	if len(v) > 1 || v[0] == "" || len(v[0]) > maxKey {
-		return nil, vigil.Errorf(vigil.Invalid, "There may be one Idempotency-Key, of 1 to %s bytes", strconv.Itoa(maxKey))
-	}
-	return &store.Key{Scope: p.Scope() + "\x00" + face, Key: v[0], Body: sha256.Sum256(body)}, nil
+	return &store.Key{Scope: p.Scope() + "\x00" + face, Key: k, Body: sha256.Sum256(body)}, nil
 }
 
 // sender returns who is stored with what came by a face.

@@ -160,20 +160,17 @@ var decoders = [...]func(*columns, []byte) ([]row, error){
 	bodyForm:  decodeForm,
 }
 
-// maxKey is the longest Idempotency-Key.
-const maxKey = 255
-
 // idempotency gives b the key of the request, if it has one.
 func idempotency(r *http.Request, p *auth.Principal, table string, body []byte, b *store.Batch) error {
-	v := r.Header["Idempotency-Key"]
-	if len(v) == 0 {
-		return nil
-	}
-	if len(v) > 1 || v[0] == "" || len(v[0]) > maxKey {
+	key, ok := web.IdempotencyKey(r.Header)
+	if !ok {
 		return &Error{
 			Status: http.StatusBadRequest, Code: "22023", Message: "invalid Idempotency-Key",
-			Details: "There may be one, of 1 to " + strconv.Itoa(maxKey) + " bytes.",
+			Details: "There may be one, of 1 to " + strconv.Itoa(web.MaxIdempotencyKey) + " bytes.",
 		}
+	}
+	if key == "" {
+		return nil
 	}
 	// What the body means depends on columns=, so that belongs to it.
 	digest := sha256.New()
@@ -181,7 +178,7 @@ func idempotency(r *http.Request, p *auth.Principal, table string, body []byte, 
 	if r.URL.RawQuery != "" {
 		digest.Write([]byte("\x00" + grammar.Canonical(r.URL.RawQuery)))
 	}
-	b.Key = &store.Key{Scope: p.Scope() + "\x00" + table, Key: v[0], Body: [32]byte(digest.Sum(nil))}
+	b.Key = &store.Key{Scope: p.Scope() + "\x00" + table, Key: key, Body: [32]byte(digest.Sum(nil))}
 	return nil
 }
 
