@@ -58,7 +58,7 @@ func (a *API) readBundle(c *call) (*bundle, error) {
 	if c.in.xml {
 		return a.readXMLBundle(c)
 	}
-	if err := jsonb.Check(c.body, jsonb.Limits{Depth: a.Limits.Depth + 4, Text: len(c.body) + numbersMore}); err != nil {
+	if err := jsonb.Check(c.body, jsonb.Limits{Depth: a.Limits.Depth + 4, Text: jsonb.Printed(c.body)}); err != nil {
 		return nil, err
 	}
 	if jsonb.Kind(c.body) != '{' {

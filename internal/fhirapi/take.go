@@ -10,10 +10,6 @@ import (
 	"vigil/internal/jsonb"
 )
 
-// numbersMore is by how much the numbers of a document may be longer when they
-// are printed as PostgreSQL prints them.
-const numbersMore = 1 << 20
-
 // taken is a resource that was read and judged.
 type taken struct {
 	event  *vigil.Event // what will be stored
@@ -42,7 +38,7 @@ func (a *API) limits() fhir.Limits { return fhir.Limits{Depth: min(a.Limits.Dept
 
 // checkJSON refuses what no store could keep.
 func (a *API) checkJSON(doc []byte) error {
-	return jsonb.Check(doc, jsonb.Limits{Depth: a.Limits.Depth, Keys: a.Limits.Keys, Text: len(doc) + numbersMore})
+	return jsonb.Check(doc, jsonb.Limits{Depth: a.Limits.Depth, Keys: a.Limits.Keys, Text: jsonb.Printed(doc)})
 }
 
 // document reads one AuditEvent as it came, in the notation of the request. The

@@ -12,13 +12,9 @@ import (
 	"vigil/internal/web"
 )
 
-// numbersMore is by how much the numbers of a document may be longer when they
-// are printed as PostgreSQL prints them.
-const numbersMore = 1 << 20
-
 // check refuses what no store could keep.
 func (a *API) check(doc []byte) error {
-	return jsonb.Check(doc, jsonb.Limits{Depth: a.Limits.Depth, Keys: a.Limits.Keys, Text: len(doc) + numbersMore})
+	return jsonb.Check(doc, jsonb.Limits{Depth: a.Limits.Depth, Keys: a.Limits.Keys, Text: jsonb.Printed(doc)})
 }
 
 // key returns the Idempotency-Key of the request for that face, nil where it has

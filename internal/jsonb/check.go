@@ -17,6 +17,14 @@ type Limits struct {
 	Text int
 }
 
+// printedMore is by how much the numbers of a document that is stored may be
+// longer when they are printed. Whoever reads, sorts or follows it prints them again.
+const printedMore = 1 << 20
+
+// Printed returns the [Limits].Text for a text that came from outside and is
+// stored, or is made of what is.
+func Printed(text []byte) int { return len(text) + printedMore }
+
 // Check says whether PostgreSQL takes doc as jsonb: one JSON value, with white
 // space around it, in UTF-8. It does not allocate where it accepts.
 //

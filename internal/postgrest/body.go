@@ -14,14 +14,6 @@ import (
 // shortest row is far smaller than what is kept for it.
 const maxRows = 100_000
 
-// printedMore is by how much the numbers of a body may be longer when they are
-// printed as PostgreSQL prints them. Eight bytes can stand for 131,072 digits,
-// and whoever reads, sorts or follows the row prints them again.
-const printedMore = 1 << 20
-
-// printed bounds the text of the numbers of a body.
-func printed(body []byte) int { return len(body) + printedMore }
-
 // maxName is the longest name of a column in PostgreSQL.
 const maxName = 63
 
@@ -54,7 +46,7 @@ func decodeJSON(c *columns, body []byte) ([]row, error) {
 	case len(trimmed) > 0 && trimmed[0] == '[':
 		return c.array(body)
 	}
-	if err := jsonb.Check(body, jsonb.Limits{Text: printed(body)}); err != nil {
+	if err := jsonb.Check(body, jsonb.Limits{Text: jsonb.Printed(body)}); err != nil {
 		return nil, err
 	}
 	return nil, errBody("The body must be a JSON object or an array of objects")
@@ -62,7 +54,7 @@ func decodeJSON(c *columns, body []byte) ([]row, error) {
 
 // array reads the rows of an array of objects.
 func (c *columns) array(body []byte) ([]row, error) {
-	if err := jsonb.Check(body, jsonb.Limits{Depth: c.depth + 2, Text: printed(body)}); err != nil {
+	if err := jsonb.Check(body, jsonb.Limits{Depth: c.depth + 2, Text: jsonb.Printed(body)}); err != nil {
 		return nil, err
 	}
 	rows := []row{}
@@ -83,7 +75,7 @@ func (c *columns) array(body []byte) ([]row, error) {
 
 // object reads one row that has not been checked.
 func (c *columns) object(text []byte) (row, error) {
-	if err := jsonb.Check(text, jsonb.Limits{Depth: c.depth + 1, Text: printed(text)}); err != nil {
+	if err := jsonb.Check(text, jsonb.Limits{Depth: c.depth + 1, Text: jsonb.Printed(text)}); err != nil {
 		return row{}, err
 	}
 	if jsonb.Kind(text) != '{' {
@@ -150,7 +142,7 @@ func (c *columns) cell(name, text string) []byte {
 
 // finish checks a whole row. checked says that the document is known to be valid.
 func (c *columns) finish(r *row, checked bool) error {
-	limits := jsonb.Limits{Depth: c.depth, Keys: c.keys, Text: printed(r.doc)}
+	limits := jsonb.Limits{Depth: c.depth, Keys: c.keys, Text: jsonb.Printed(r.doc)}
 	const shortestKey = len(`"":0,`)
 	switch {
 	case r.nullID, r.id == 0 && c.needID:

@@ -200,7 +200,7 @@ func arrayOfLines(body []byte) []byte {
 
 // readObjects reads an array of objects.
 func (h *handler) readObjects(in *relationInsertion, b *relationBody, array []byte) error {
-	if err := jsonb.Check(array, jsonb.Limits{Depth: h.Limits.Depth + 2, Text: printed(array)}); err != nil {
+	if err := jsonb.Check(array, jsonb.Limits{Depth: h.Limits.Depth + 2, Text: jsonb.Printed(array)}); err != nil {
 		return err
 	}
 	if jsonb.Kind(array) != '[' {
@@ -236,7 +236,7 @@ func (h *handler) readObjects(in *relationInsertion, b *relationBody, array []by
 // column of JSON, a string, which the column's type reads, for any other.
 func (in *relationInsertion) cell(name, text string) ([]byte, error) {
 	if c := in.table.Column(name); c != nil && c.Kind == relation.KindJSON {
-		return []byte(text), jsonb.Check([]byte(text), jsonb.Limits{Text: printed([]byte(text))})
+		return []byte(text), jsonb.Check([]byte(text), jsonb.Limits{Text: jsonb.Printed([]byte(text))})
 	}
 	return jsonb.AppendString(nil, text), nil
 }
@@ -265,7 +265,9 @@ func (in *relationInsertion) readForm(b *relationBody, body []byte) error {
 
 // checkArray refuses texts that PostgreSQL cannot hold, which are not looked at
 // before they are in the array.
-func checkArray(array []byte) error { return jsonb.Check(array, jsonb.Limits{Text: printed(array)}) }
+func checkArray(array []byte) error {
+	return jsonb.Check(array, jsonb.Limits{Text: jsonb.Printed(array)})
+}
 
 // readCSV reads a table whose first line names the columns.
 func (in *relationInsertion) readCSV(b *relationBody, body []byte) error {
