@@ -132,21 +132,8 @@ func plain(s string) bool {
 // maxString is how long a string of FHIR may be.
 const maxString = 1 << 20
 
-// isCode reports whether s can be a code of FHIR: words with one blank between.
+// isCode reports whether s can be a code of FHIR that every reader shows: without
+// control characters and hard spaces.
 func isCode(s string) bool {
-	space := true // before the first character
-	for _, c := range s {
-		switch {
-		case c < ' ' || c == 0x7f || c > ' ' && c <= 0xa0 && c >= 0x80:
-			return false
-		case c == ' ':
-			if space {
-				return false
-			}
-			space = true
-		default:
-			space = false
-		}
-	}
-	return !space
+	return fhir.IsCode(s) && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c >= 0x7f && c <= 0xa0 })
 }

@@ -27,3 +27,21 @@ func IsTypeName(s string) bool {
 	}
 	return true
 }
+
+// IsCode reports whether s can be a code: words with one blank between (FHIR,
+// datatypes, code).
+func IsCode(s string) bool {
+	space := true // before the first character
+	for i := range len(s) {
+		switch s[i] {
+		case ' ', '\t', '\n', '\r', '\v', '\f':
+			if space {
+				return false
+			}
+			space = true
+		default:
+			space = false
+		}
+	}
+	return !space
+}

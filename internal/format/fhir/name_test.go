@@ -28,3 +28,13 @@ func TestIsTypeName(t *testing.T) {
 		}
 	}
 }
+
+func TestIsCode(t *testing.T) {
+	for s, want := range map[string]bool{
+		"a": true, "a b c": true, "é\u00a0": true, "": false, " a": false, "a ": false, "a  b": false, "a \tb": false, "\n": false,
+	} {
+		if got := IsCode(s); got != want {
+			t.Errorf("IsCode(%q) is %t", s, got)
+		}
+	}
+}

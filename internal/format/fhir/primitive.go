@@ -21,7 +21,7 @@ func (f format) problem(s string, v Version) string {
 	case fString, fMarkdown:
 		return unless(len(s) <= maxString || utf8.RuneCountInString(s) <= maxString, "must not be longer than 1,048,576 characters")
 	case fCode:
-		return unless(isCode(s), "must be a code: no white space at the ends, and only single spaces within")
+		return unless(IsCode(s), "must be a code: no white space at the ends, and only single spaces within")
 	case fURI, fURL, fCanonical:
 		return unless(!strings.ContainsAny(s, " \t\n\r\v\f"), "must be a URI, without white space")
 	case fID:
@@ -75,22 +75,6 @@ func (f format) doubt(s string) string {
 		blank = blank && c <= ' '
 	}
 	return unless(!blank, "should have a character that is no white space")
-}
-
-func isCode(s string) bool {
-	space := true // before the first character
-	for i := range len(s) {
-		switch s[i] {
-		case ' ', '\t', '\n', '\r', '\v', '\f':
-			if space {
-				return false
-			}
-			space = true
-		default:
-			space = false
-		}
-	}
-	return !space
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
