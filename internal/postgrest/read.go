@@ -169,11 +169,16 @@ func (h *handler) answerHead(w http.ResponseWriter, r *http.Request, rd *reading
 	if err != nil {
 		return err
 	}
-	if rd.media.encode == encodeObject && n != 1 {
+	return writeHead(w, rd.media, rd.window.offset, n, rd.total)
+}
+
+// writeHead writes the header of an answer of n rows from offset on, of total ones.
+func writeHead(w http.ResponseWriter, m *media, offset, n, total int64) error {
+	if m.encode == encodeObject && n != 1 {
 		return errSingular(n)
 	}
-	w.Header().Set("Content-Range", contentRange(rd.window.offset, n, rd.total))
-	w.WriteHeader(rangeStatus(rd.window.offset, n, rd.total))
+	w.Header().Set("Content-Range", contentRange(offset, n, total))
+	w.WriteHeader(rangeStatus(offset, n, total))
 	return nil
 }
 

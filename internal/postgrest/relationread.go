@@ -136,12 +136,7 @@ func (rd *relationReading) answerHead(w http.ResponseWriter, answer *relation.An
 			return err
 		}
 	}
-	if rd.media.encode == encodeObject && n != 1 {
-		return errSingular(n)
-	}
-	w.Header().Set("Content-Range", contentRange(rd.window.offset, n, answer.Total))
-	w.WriteHeader(rangeStatus(rd.window.offset, n, answer.Total))
-	return nil
+	return writeHead(w, rd.media, rd.window.offset, n, answer.Total)
 }
 
 // answerRows sends the rows as the database finds them.

@@ -80,13 +80,7 @@ func (h *handler) prepareRelationInsert(r *http.Request, in *relationInsertion) 
 		return err
 	}
 	in.req = *req
-	if in.media, err = negotiate(r.Header["Accept"], rowMedia); err != nil {
-		return err
-	}
-	if in.media.encode == encodeTail {
-		return errMedia([]string{"text/event-stream"})
-	}
-	if in.kind, err = kindOf(r); err != nil {
+	if in.media, in.kind, err = insertForms(r); err != nil {
 		return err
 	}
 	if err := in.checkNames(req.Columns); err != nil {

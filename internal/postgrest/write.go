@@ -75,13 +75,7 @@ func (h *handler) prepareInsert(r *http.Request, p *auth.Principal, in *insertio
 		}
 		in.req = *req
 	}
-	if in.media, err = negotiate(r.Header["Accept"], rowMedia); err != nil {
-		return err
-	}
-	if in.media.encode == encodeTail {
-		return errMedia([]string{"text/event-stream"})
-	}
-	if in.kind, err = kindOf(r); err != nil {
+	if in.media, in.kind, err = insertForms(r); err != nil {
 		return err
 	}
 	if err := h.Allow(p, t.Table, auth.Insert); err != nil {
@@ -114,6 +108,19 @@ func (h *handler) prepareInsert(r *http.Request, p *auth.Principal, in *insertio
 	}
 	_, err = query.Compile(in.added(0, 1), t.Schema, h.Now())
 	return err
+}
+
+// insertForms returns the forms of a POST's answer, which is no live tail, and of
+// its body.
+func insertForms(r *http.Request) (answer *media, body bodyKind, err error) {
+	if answer, err = negotiate(r.Header["Accept"], rowMedia); err != nil {
+		return nil, 0, err
+	}
+	if answer.encode == encodeTail {
+		return nil, 0, errMedia([]string{"text/event-stream"})
+	}
+	body, err = kindOf(r)
+	return answer, body, err
 }
 
 // batch reads the body into events, which own their bytes.
