@@ -46,12 +46,20 @@ func (r Result) Rate() float64 { return float64(r.Done) / r.Elapsed.Seconds() }
 func (l Load) Run(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.Duration+30*time.Second)
 	defer cancel()
-	times := make([][]time.Duration, l.Connections)
-	errs := make([]error, l.Connections)
 	start := time.Now()
+	return gather(l.Connections, start, func(at int) ([]time.Duration, error) {
+		return l.connection(ctx, at, start.Add(l.Duration))
+	})
+}
+
+// gather measures over so many connections at once: each returns how long its
+// answers took. The measurement counts from start.
+func gather(connections int, start time.Time, each func(at int) ([]time.Duration, error)) (Result, error) {
+	times := make([][]time.Duration, connections)
+	errs := make([]error, connections)
 	var wg sync.WaitGroup
-	for i := range l.Connections {
-		wg.Go(func() { times[i], errs[i] = l.connection(ctx, i, start.Add(l.Duration)) })
+	for i := range connections {
+		wg.Go(func() { times[i], errs[i] = each(i) })
 	}
 	wg.Wait()
 	elapsed := time.Since(start)

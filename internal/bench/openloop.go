@@ -3,13 +3,10 @@ package bench
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"runtime"
-	"slices"
-	"sync"
 	"time"
 )
 
@@ -31,24 +28,8 @@ type OpenLoop struct {
 func (l OpenLoop) Run(ctx context.Context) (Result, error) {
 	// A thread that comes back from the kernel must find a processor of Go's.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(l.Connections + 4))
-	times := make([][]time.Duration, l.Connections)
-	errs := make([]error, l.Connections)
 	start := time.Now().Add(20 * time.Millisecond) // all are connected by then
-	var wg sync.WaitGroup
-	for i := range l.Connections {
-		wg.Go(func() { times[i], errs[i] = l.connection(ctx, i, start) })
-	}
-	wg.Wait()
-	elapsed := time.Since(start)
-	if err := errors.Join(errs...); err != nil {
-		return Result{}, err
-	}
-	all := slices.Concat(times...)
-	if len(all) == 0 {
-		return Result{}, errors.New("the measurement is too short for one request")
-	}
-	slices.Sort(all)
-	return Result{Done: len(all), Elapsed: elapsed, P50: all[len(all)/2], P99: all[len(all)*99/100]}, nil
+	return gather(l.Connections, start, func(at int) ([]time.Duration, error) { return l.connection(ctx, at, start) })
 }
 
 // connection sends every request whose turn it is.
