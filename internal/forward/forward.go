@@ -143,30 +143,26 @@ func (w *Writer) post(ctx context.Context, table, key string, body []byte) error
 	return refusal(table, resp, text)
 }
 
+// kinds has what the answers mean that another attempt will not mend, and
+// [http.StatusTooManyRequests]; any other is [vigil.Unavailable].
+var kinds = map[int]vigil.Kind{
+	http.StatusBadRequest:            vigil.Invalid,
+	http.StatusUnauthorized:          vigil.Unauthenticated,
+	http.StatusForbidden:             vigil.Forbidden,
+	http.StatusNotFound:              vigil.NotFound,
+	http.StatusMethodNotAllowed:      vigil.NotAllowed,
+	http.StatusConflict:              vigil.Conflict,
+	http.StatusRequestEntityTooLarge: vigil.TooLarge,
+	http.StatusUnsupportedMediaType:  vigil.Unsupported,
+	http.StatusUnprocessableEntity:   vigil.Unprocessable,
+	http.StatusTooManyRequests:       vigil.TooMany,
+}
+
 // refusal makes an error of an answer.
 func refusal(table string, resp *http.Response, body []byte) error {
 	e := &vigil.Error{Kind: vigil.Unavailable}
-	switch resp.StatusCode {
-	case http.StatusBadRequest:
-		e.Kind = vigil.Invalid
-	case http.StatusUnauthorized:
-		e.Kind = vigil.Unauthenticated
-	case http.StatusForbidden:
-		e.Kind = vigil.Forbidden
-	case http.StatusNotFound:
-		e.Kind = vigil.NotFound
-	case http.StatusMethodNotAllowed:
-		e.Kind = vigil.NotAllowed
-	case http.StatusConflict:
-		e.Kind = vigil.Conflict
-	case http.StatusRequestEntityTooLarge:
-		e.Kind = vigil.TooLarge
-	case http.StatusUnsupportedMediaType:
-		e.Kind = vigil.Unsupported
-	case http.StatusUnprocessableEntity:
-		e.Kind = vigil.Unprocessable
-	case http.StatusTooManyRequests:
-		e.Kind = vigil.TooMany
+	if kind, ok := kinds[resp.StatusCode]; ok {
+		e.Kind = kind
 	}
 	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
 		e.RetryAfter = min(time.Duration(s)*time.Second, time.Hour)
