@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"mime"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -10,14 +11,34 @@ import (
 // A bodyCopy holds the beginning of a body. Its memory is counted against the
 // gateway's, and where there is none left the copy ends there.
 type bodyCopy struct {
-	g   *Gateway
-	b   []byte
-	cut bool
+	g         *Gateway
+	b         []byte
+	cut       bool
+	structure string // of structureOf: the middle of what has none of it is left out
+	dull      int    // bytes since there was any
 }
 
-const firstCopy = 4 << 10
-
 func (c *bodyCopy) write(p []byte) {
+	if c.structure == "" {
+		c.add(p)
+		return
+	}
+	for len(p) > 0 && !c.cut {
+		block := p[:min(len(p), dullBlock)]
+		p = p[len(block):]
+		if !dull(block, c.structure) {
+			c.dull = 0
+			c.add(block)
+			continue
+		}
+		if c.dull < dullKept {
+			c.add(block)
+		}
+		c.dull += len(block)
+	}
+}
+
+func (c *bodyCopy) add(p []byte) {
 	if c.cut || len(p) == 0 {
 		return
 	}
@@ -31,15 +52,23 @@ func (c *bodyCopy) write(p []byte) {
 	c.b = append(c.b, p...)
 }
 
+// copySizes are the sizes in which memory for copies is kept for the next ones.
+var copySizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20}
+
 // grow makes room for need bytes, where there is memory for them.
 func (c *bodyCopy) grow(need int) bool {
-	size := min(max(2*cap(c.b), need, firstCopy), max(c.g.c.MaxBody, need))
+	class, _ := slices.BinarySearch(copySizes[:], need)
+	size := need
+	if class < len(copySizes) {
+		size = copySizes[class]
+	}
+	size = max(min(size, c.g.c.MaxBody), need)
 	if !c.g.take(int64(size - cap(c.b))) {
 		return false
 	}
 	var grown []byte
-	if size == firstCopy {
-		if p, ok := c.g.copies.Get().(*[]byte); ok {
+	if class < len(copySizes) && size == copySizes[class] {
+		if p, ok := c.g.copies[class].Get().(*[]byte); ok {
 			grown = (*p)[:0]
 		}
 	}
@@ -60,10 +89,10 @@ func (c *bodyCopy) drop() {
 	c.cut = true
 }
 
-// recycle keeps memory of the usual size for other copies.
+// recycle keeps memory of a usual size for other copies.
 func (g *Gateway) recycle(b []byte) {
-	if cap(b) == firstCopy {
-		g.copies.Put(&b)
+	if class, ok := slices.BinarySearch(copySizes[:], cap(b)); ok {
+		g.copies[class].Put(&b)
 	}
 }
 

@@ -128,8 +128,8 @@ type Gateway struct {
 	spool  Spool
 	memory *memory // nil with a Spool
 	users  userCache
-	used   atomic.Int64 // bytes of copies
-	copies sync.Pool    // *[]byte of firstCopy bytes
+	used   atomic.Int64              // bytes of copies
+	copies [len(copySizes)]sync.Pool // *[]byte of so many bytes
 	lost   gap
 	active inFlight
 

@@ -101,6 +101,9 @@ func (x *exchange) request(base string) {
 	x.auditHeaders()
 	if r.Body != nil && r.Body != http.NoBody {
 		x.body = &requestBody{ReadCloser: r.Body, copy: bodyCopy{g: g}, skip: g.c.MaxBody < 0 || !c.keepReq && !isRead(c.contentType)}
+		if !c.keepReq {
+			x.body.copy.structure = structureOf(c.contentType, c.contentEncoding)
+		}
 		c.reqUnread = x.body.skip
 		r.Body = x.body
 	}

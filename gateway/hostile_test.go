@@ -223,7 +223,7 @@ func TestStalledClients(t *testing.T) {
 				return
 			default:
 			}
-			if _, err := w.Write(make([]byte, 32<<10)); err != nil {
+			if _, err := w.Write(bytes.Repeat([]byte("["), 32<<10)); err != nil {
 				return
 			}
 		}

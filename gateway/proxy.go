@@ -62,7 +62,7 @@ func (g *Gateway) Proxy(c ProxyConfig) (http.Handler, error) {
 	}
 	rp := &httputil.ReverseProxy{
 		Rewrite:      func(pr *httputil.ProxyRequest) { g.rewrite(pr, u) },
-		Transport:    c.Transport,
+		Transport:    newDirect(c.Transport, u),
 		ErrorHandler: upstreamFailed,
 		ErrorLog:     slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
 		BufferPool:   &bufferPool{},

@@ -57,6 +57,9 @@ func (w *response) begin(status int) {
 		w.location = kept("Content-Location")
 	}
 	w.contentType, w.coding, w.requestID = kept("Content-Type"), kept("Content-Encoding"), kept("X-Request-Id")
+	if !w.x.c.keepResp {
+		w.copy.structure = structureOf(w.contentType, w.coding)
+	}
 	w.unread = !w.x.c.keepResp && !isRead(w.contentType) || w.x.g.c.MaxBody < 0
 	if w.bodiless() {
 		w.declared = -1

@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"bytes"
+	"strings"
+)
+
+// What a record says of a body, ids and references and short texts, is never in
+// the middle of a long stretch without any sign of structure: that is an attachment
+// in base64, or a narrative. It is left out of copies, so that an upload of any size
+// costs little more than what is recorded of it.
+const (
+	dullBlock = 4 << 10 // bytes that are looked at together
+	dullKept  = 8 << 10 // of a stretch, and whatever is shorter, is kept
+)
+
+// The bytes that end a stretch. In JSON it begins and ends inside of one string,
+// where no escape is cut, or outside where it opens and closes nothing.
+const (
+	structureJSON = `"\{}[]`
+	structureXML  = `<"'>&`
+)
+
+// structureOf returns the bytes that matter in a body of this type; "" where all do.
+func structureOf(contentType, coding string) string {
+	if coding != "" && !strings.EqualFold(coding, "identity") {
+		return ""
+	}
+	media, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(media)) {
+	case "application/fhir+json", "application/json":
+		return structureJSON
+	case "application/fhir+xml", "application/xml", "text/xml":
+		return structureXML
+	}
+	return ""
+}
+
+// dull reports whether no byte of structure is in p.
+func dull(p []byte, structure string) bool {
+	for i := range len(structure) {
+		if bytes.IndexByte(p, structure[i]) >= 0 {
+			return false
+		}
+	}
+	return true
+}
