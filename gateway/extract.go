@@ -230,6 +230,10 @@ func (x *extractor) resourceValue(r *resource, name, text []byte) {
 	}
 }
 
+func (x *extractor) deaf() bool {
+	return len(x.stack) > 0 && x.stack[len(x.stack)-1].role == inIgnored
+}
+
 func set(to *string, name []byte, want string, text []byte) {
 	if string(name) == want {
 		*to = string(text)

@@ -17,6 +17,8 @@ type tree struct {
 	depth int
 }
 
+func (s *tree) deaf() bool { return false }
+
 func (s *tree) open(name []byte) {
 	s.stack = append(s.stack, map[string][]any{})
 	s.depth = max(s.depth, len(s.stack))
@@ -65,6 +67,7 @@ type lastStrings struct{ m map[string]string }
 
 func (l *lastStrings) open([]byte)             {}
 func (l *lastStrings) close()                  {}
+func (l *lastStrings) deaf() bool              { return false }
 func (l *lastStrings) value(name, text []byte) { l.m[string(name)] = string(text) }
 func (l *lastStrings) String() string          { return "" }
 

@@ -17,6 +17,8 @@ type sink interface {
 	open(name []byte)
 	value(name, text []byte)
 	close()
+	// deaf says that values mean nothing until the next close.
+	deaf() bool
 }
 
 var (
@@ -74,6 +76,10 @@ func (p *jsonScanner) any(name []byte, depth int) error {
 	case '[':
 		return p.array(name, depth)
 	case '"':
+		if p.s.deaf() {
+			_, err := p.raw()
+			return err
+		}
 		text, err := p.str()
 		if err == nil {
 			p.s.value(name, text)
@@ -184,34 +190,45 @@ func (p *jsonScanner) literal(name []byte) error {
 
 // str reads a string. Without escapes the result is part of the body.
 func (p *jsonScanner) str() ([]byte, error) {
+	text, err := p.raw()
+	if err != nil {
+		return nil, err
+	}
+	at := bytes.IndexByte(text, '\\')
+	if at < 0 {
+		return text, nil
+	}
+	after, out := p.at, p.scratch[:0]
+	for p.at -= len(text) + 1; at >= 0; at = bytes.IndexByte(text, '\\') {
+		out = append(out, text[:at]...)
+		p.at += at + 1
+		if out, err = p.escape(out); err != nil {
+			return nil, err
+		}
+		text = p.b[p.at : after-1]
+	}
+	p.scratch, p.at = append(out, text...), after
+	return p.scratch, nil
+}
+
+// raw reads a string as it is written, without its quotes.
+func (p *jsonScanner) raw() ([]byte, error) {
 	p.at++
-	rest := p.b[p.at:]
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 {
-		return nil, errCut
-	}
-	if bytes.IndexByte(rest[:end], '\\') < 0 {
-		p.at += end + 1
-		return rest[:end], nil
-	}
-	out := p.scratch[:0]
+	start := p.at
 	for {
-		if p.at >= len(p.b) {
+		i := bytes.IndexByte(p.b[p.at:], '"')
+		if i < 0 {
+			p.at = len(p.b)
 			return nil, errCut
 		}
-		c := p.b[p.at]
-		p.at++
-		switch c {
-		case '"':
-			p.scratch = out
-			return out, nil
-		case '\\':
-			var err error
-			if out, err = p.escape(out); err != nil {
-				return nil, err
-			}
-		default:
-			out = append(out, c)
+		end := p.at + i
+		p.at = end + 1
+		from := end
+		for from > start && p.b[from-1] == '\\' {
+			from--
+		}
+		if (end-from)%2 == 0 { // else the quote belongs to an escape
+			return p.b[start:end], nil
 		}
 	}
 }
