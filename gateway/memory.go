@@ -133,7 +133,7 @@ func (m *memory) write(ctx context.Context, records [][]byte) bool {
 		made, err := m.reader.Events(rec)
 		if err != nil {
 			m.log.Error("a record became no event; it goes to quarantine", "err", err)
-			made = []*vigil.Event{quarantined("record", rec, err)}
+			made = []*vigil.Event{vigil.Quarantined("record", rec, err, sender(nil))}
 		}
 		events = append(events, made...)
 	}
@@ -159,12 +159,12 @@ func (m *memory) give(ctx context.Context, events []*vigil.Event) bool {
 		switch {
 		case err == nil:
 			return true
-		case refusedForGood(err) && len(events) > 1:
+		case vigil.ForGood(err) && len(events) > 1:
 			half := len(events) / 2
 			return m.give(ctx, events[:half]) && m.give(ctx, events[half:])
-		case refusedForGood(err) && events[0].Table != vigil.TableQuarantine:
+		case vigil.ForGood(err) && events[0].Table != vigil.TableQuarantine:
 			m.log.Error("an event is refused for good; it goes to quarantine", "table", events[0].Table, "err", err)
-			events = []*vigil.Event{quarantined(events[0].Table, events[0].Doc, err)}
+			events = []*vigil.Event{vigil.Quarantined(events[0].Table, events[0].Doc, err, sender(nil))}
 			continue
 		}
 		m.log.Warn("events are not taken; they are kept and tried again", "events", len(events), "err", err)
@@ -175,24 +175,6 @@ func (m *memory) give(ctx context.Context, events []*vigil.Event) bool {
 		}
 	}
 	return true
-}
-
-// refusedForGood reports whether another attempt would end the same.
-func refusedForGood(err error) bool {
-	switch vigil.KindOf(err) {
-	case vigil.Invalid, vigil.TooLarge, vigil.Unprocessable, vigil.Conflict, vigil.Unsupported:
-		return true
-	}
-	return false
-}
-
-// quarantined wraps what could not become an event, or what was refused.
-func quarantined(table string, doc []byte, reason error) *vigil.Event {
-	b, err := document(map[string]any{"reason": reason.Error(), "for": table, "bytes": doc})
-	if err != nil {
-		b = []byte(`{"reason":"unknown"}`) // strings and bytes can always be written
-	}
-	return &vigil.Event{Table: vigil.TableQuarantine, Format: vigil.FormatSystem, Doc: b, Sender: sender(nil)}
 }
 
 func (m *memory) close(ctx context.Context) error {

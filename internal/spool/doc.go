@@ -34,7 +34,9 @@
 // would be others.
 //
 // Events that the Writer refuses for good (invalid, too large, in conflict) are
-// found by halving the batch, and go to the table quarantine with the reason.
+// found by halving the batch, and go to the table quarantine with the reason. Each
+// refusal is on disk before the halves are sent: else a Writer that takes, after a
+// crash, what it refused before it, would have the first half twice.
 //
 // # Files
 //
@@ -57,6 +59,8 @@
 //	k  the same without its events: 8 bytes, the number up to which everything
 //	   was taken before; 8 bytes, the number up to which it has everything; its
 //	   key
+//	r  a batch, or a part of one, that was refused for good: its key; a byte, the
+//	   [vigil.Kind] of the error; its text
 //	a  nothing: the batch with this number is taken
 //	s  several of these, each after its length, which were written at once
 package spool

@@ -11,12 +11,13 @@ import (
 
 // The kinds of frames.
 const (
-	kindBegin  = 'b'
-	kindEnd    = 'e'
-	kindEvents = 'w'
-	kindPlan   = 'p'
-	kindKey    = 'k'
-	kindAck    = 'a'
+	kindBegin   = 'b'
+	kindEnd     = 'e'
+	kindEvents  = 'w'
+	kindPlan    = 'p'
+	kindKey     = 'k'
+	kindAck     = 'a'
+	kindRefused = 'r'
 	// kindSeveral is a frame made of the others, each after its length. Its number
 	// is that of its last one.
 	kindSeveral = 's'
@@ -31,7 +32,7 @@ type frame struct {
 	begun  uint64 // of an end
 	upTo   uint64 // of a plan
 	after  uint64 // of a key: what was taken before its batch
-	key    string // of a plan
+	key    string // of a plan, or of what was refused
 	body   []byte // record or events; part of what was read
 }
 
@@ -68,6 +69,12 @@ func parseFrame(b []byte) (frame, error) {
 		f.upTo = binary.LittleEndian.Uint64(f.body)
 		key, rest, ok := cutField(f.body[8:])
 		if !ok {
+			return frame{}, errFrame
+		}
+		f.key, f.body = string(key), rest
+	case kindRefused:
+		key, rest, ok := cutField(f.body)
+		if !ok || len(rest) == 0 {
 			return frame{}, errFrame
 		}
 		f.key, f.body = string(key), rest

@@ -2,10 +2,7 @@ package spool
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -346,101 +343,6 @@ func (s *Spool) parts(events []*vigil.Event, key string) []part {
 		parts[i].events = append(parts[i].events, e)
 	}
 	return parts
-}
-
-// sendEvents tries until the Writer takes the events, which are some of b, or ctx
-// ends. What it refuses for good is halved until one event is left, and that goes
-// to quarantine.
-func (s *Spool) sendEvents(ctx context.Context, b *batch, events []*vigil.Event, key string) error {
-	if len(events) == 0 {
-		return nil
-	}
-	for wait := s.c.MinPause; ; wait = min(2*wait, s.c.MaxPause) {
-		err := s.c.Writer.Write(context.WithValue(ctx, keyKey{}, key), events)
-		s.sent(err)
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if forGood(err) && !b.planned {
-			if err := s.writePlan(ctx, b); err != nil {
-				return err
-			}
-		}
-		switch {
-		case forGood(err) && len(events) > 1:
-			half := len(events) / 2
-			if err := s.sendEvents(ctx, b, events[:half], key+".0"); err != nil {
-				return err
-			}
-			return s.sendEvents(ctx, b, events[half:], key+".1")
-		case forGood(err) && events[0].Table != vigil.TableQuarantine:
-			s.c.Log.Error("the destination refused an event for good; it goes to quarantine", "table", events[0].Table, "err", err)
-			s.mu.Lock()
-			s.stats.Refused++
-			s.mu.Unlock()
-			return s.sendEvents(ctx, b, []*vigil.Event{quarantined(events[0].Table, events[0].Doc, err)}, key+".q")
-		case vigil.KindOf(err) == vigil.TooLarge && len(events[0].Doc) > shortened:
-			s.c.Log.Error("an event is too large even for the quarantine; its digest and its beginning are kept", "bytes", len(events[0].Doc))
-			return s.sendEvents(ctx, b, []*vigil.Event{shortQuarantined(events[0].Doc, err)}, key+".s")
-		}
-		s.c.Log.Warn("the destination of the spool does not take events; they are kept and tried again", "events", len(events), "err", err)
-		pause(ctx, max(wait, retryAfter(err)))
-	}
-}
-
-// sent notes how an attempt went.
-func (s *Spool) sent(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sendErr = err
-	if err == nil || forGood(err) {
-		s.failing, s.sendErr = time.Time{}, nil
-		return
-	}
-	s.stats.Retries++
-	if s.failing.IsZero() {
-		s.failing = s.c.Now()
-	}
-}
-
-// forGood reports whether another attempt would end the same.
-func forGood(err error) bool {
-	switch vigil.KindOf(err) {
-	case vigil.Invalid, vigil.TooLarge, vigil.Unprocessable, vigil.Conflict, vigil.Unsupported:
-		return true
-	}
-	return false
-}
-
-// quarantined wraps what could not become an event, or what was refused.
-func quarantined(table string, doc []byte, reason error) *vigil.Event {
-	b, err := json.Marshal(map[string]any{"reason": reason.Error(), "for": table, "bytes": doc})
-	if err != nil {
-		b = []byte(`{"reason":"unknown"}`) // strings and bytes always can be written
-	}
-	return &vigil.Event{Table: vigil.TableQuarantine, Format: vigil.FormatSystem, Doc: b, Sender: &vigil.Sender{Listener: "spool", Authenticated: true}}
-}
-
-// shortened is what is kept of an event that no table takes, in bytes.
-const shortened = 32 << 10
-
-// shortQuarantined is what is left of an event that is too large for every table.
-func shortQuarantined(doc []byte, reason error) *vigil.Event {
-	short := quarantined(vigil.TableQuarantine, doc[:shortened/2], reason)
-	sum := sha256.Sum256(doc)
-	short.Doc = append(short.Doc[:len(short.Doc)-1], fmt.Sprintf(`,"cut":true,"length":%d,"sha256":"%x"}`, len(doc), sum)...)
-	return short
-}
-
-// retryAfter is how long the destination asks to wait, a minute at most.
-func retryAfter(err error) time.Duration {
-	if e, ok := errors.AsType[*vigil.Error](err); ok {
-		return min(e.RetryAfter, time.Minute)
-	}
-	return 0
 }
 
 // release lets the journal use the files again that hold nothing but what is

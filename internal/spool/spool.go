@@ -94,10 +94,13 @@ type Spool struct {
 	noSpace bool          // the disk was full when something was to be written
 	plan    *frame        // found at the start: a batch that may have been sent; sendLoop's
 
+	refused map[string]error // found at the start: parts of that batch that were refused, by key; sendLoop's
+
 	collectors []prometheus.Collector
 
 	failing time.Time // since when sending fails; zero while it does not
 	sendErr error
+	told    time.Time // when it was last logged; zero while it does not fail
 	stats   Status
 }
 
@@ -155,7 +158,7 @@ func Open(c Config) (*Spool, error) {
 	s := &Spool{
 		c: c, wake: make(chan struct{}, 1), dirty: make(chan struct{}, 1),
 		urgent: make(chan struct{}, 1), enough: make(chan struct{}, 1),
-		begun: map[uint64]*began{}, room: make(chan struct{}), synced: make(chan struct{}),
+		begun: map[uint64]*began{}, refused: map[string]error{}, room: make(chan struct{}), synced: make(chan struct{}),
 	}
 	var id [8]byte
 	rand.Read(id[:]) // never fails

@@ -1,12 +1,15 @@
 package spool_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -351,6 +354,63 @@ func TestByKeyHalved(t *testing.T) {
 	})
 	flush(t, s)
 	same(t, k.got(), "t 1", "t 2", `quarantine {"bytes":"YmFk","for":"t","reason":"no good"}`, "t 3")
+}
+
+// TestHalvedThenTaken has a batch refused for good, and the process end when a half
+// of it was taken. Afterwards the Writer refuses nothing any more: still nothing
+// comes twice, and what it refused before is in quarantine.
+func TestHalvedThenTaken(t *testing.T) {
+	for _, byKey := range []bool{true, false} {
+		dir, k := t.TempDir(), &keeper{byKey: byKey, down: true}
+		broken := false
+		k.refuse = func(e *vigil.Event) error {
+			switch {
+			case string(e.Doc) == "bad":
+				return vigil.Errorf(vigil.Invalid, "no good")
+			case string(e.Doc) == "3" && len(k.docs) > 0:
+				broken = true // from now on it takes nothing
+			}
+			if broken {
+				return errDown
+			}
+			return nil
+		}
+		s := open(t, dir, k, func(c *spool.Config) { c.ByKey = byKey })
+		for _, rec := range []string{"1", "2", "3", "bad"} {
+			end(t, s, 0, rec)
+		}
+		k.set(func(k *keeper) { k.down = false })
+		for s.Status().Retries == 0 || len(k.got()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		s.Close()
+		same(t, k.got(), "t 1", "t 2")
+		k.set(func(k *keeper) { k.refuse = nil })
+		for range 2 {
+			s = open(t, dir, k, func(c *spool.Config) { c.ByKey = byKey })
+			flush(t, s)
+			s.Close()
+		}
+		same(t, k.got(), "t 1", "t 2", "t 3", "t bad")
+	}
+}
+
+// TestAwayIsToldOnce logs that the Writer takes nothing, and that it does again, once
+// each, however often it was tried.
+func TestAwayIsToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	k := &keeper{down: true}
+	s := open(t, t.TempDir(), k, func(c *spool.Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	end(t, s, 0, "1")
+	for s.Status().Retries < 5 {
+		time.Sleep(time.Millisecond)
+	}
+	k.set(func(k *keeper) { k.down = false })
+	flush(t, s)
+	s.Close()
+	if got := log.String(); strings.Count(got, "\n") != 2 || strings.Count(got, "does not take events") != 1 || strings.Count(got, "takes events again") != 1 {
+		t.Error(got)
+	}
 }
 
 // TestRefused has one event that will never be taken among others.

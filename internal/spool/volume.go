@@ -73,7 +73,7 @@ func Inspect(dir string) (Status, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return Status{}, fmt.Errorf("inspect spool: %w", err)
 	}
-	s := &Spool{c: Config{Dir: dir}, begun: map[uint64]*began{}}
+	s := &Spool{c: Config{Dir: dir}, begun: map[uint64]*began{}, refused: map[string]error{}}
 	s.c.defaults()
 	err := s.find()
 	if err == nil {
@@ -161,8 +161,11 @@ func (s *Spool) survey() error {
 					f.body = slices.Clone(f.body)
 					s.plan = &f
 				}
+			case kindRefused:
+				s.refused[f.key] = readRefused(f)
 			case kindAck:
 				s.acked = max(s.acked, f.number)
+				clear(s.refused)
 			}
 			return nil
 		})
