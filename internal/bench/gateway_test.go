@@ -56,7 +56,7 @@ func TestUpstream(t *testing.T) {
 		f := Front{Name: "x", Addr: addr}
 		for _, c := range []Contender{f.Reader("t"), f.Uploader("t"), f.Creator("t")} {
 			l := c.Load(Point{})
-			l.Connections, l.Duration = 4, 50*time.Millisecond
+			l.Connections, l.Duration = 4, 200*time.Millisecond
 			if r, err := l.Run(t.Context()); err != nil || r.Done < 4 {
 				t.Errorf("%s: %d requests, %v", addr, r.Done, err)
 			}
@@ -171,7 +171,7 @@ func TestDrained(t *testing.T) {
 	}))
 	defer srv.Close()
 	v := &Vigil{Admin: strings.TrimPrefix(srv.URL, "http://")}
-	if err := v.Drained(t.Context()); err != nil || asked != 3 {
+	if err := v.Drained(t.Context()); err != nil || asked < 3 {
 		t.Errorf("asked %d times, %v", asked, err)
 	}
 	text = "vigil_other 1\n"
