@@ -86,7 +86,13 @@ func batch(rnd *rand.Rand, n int) *store.Batch {
 // copyDir copies a directory as a crash would leave it to the next start.
 func copyDir(t testing.TB, from, to string) {
 	t.Helper()
-	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+	if err := copyFiles(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyFiles(from, to string) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -103,9 +109,6 @@ func copyDir(t testing.TB, from, to string) {
 		}
 		return os.WriteFile(filepath.Join(to, rel), data, 0o600)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // copyStore copies a store with its guard.

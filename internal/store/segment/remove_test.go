@@ -152,10 +152,10 @@ func TestRemovalCrash(t *testing.T) {
 		}
 		seen[point]++
 		image := Options{Dir: filepath.Join(images, fmt.Sprint(point, seen[point])), HeadBytes: 4 << 10, JournalFile: 1 << 20}
-		copyStore(t, o, image)
 		done := make(chan struct{})
 		go func() { // which may end early, as the sealer must not
 			defer close(done)
+			copyRunning(t, o, image)
 			afterCrash(t, point, image, all, goes)
 		}()
 		<-done
@@ -196,6 +196,30 @@ func TestRemovalCrash(t *testing.T) {
 	for _, point := range removalPoints {
 		if seen[point] < 2 {
 			t.Errorf("point %q was reached %d times", point, seen[point])
+		}
+	}
+}
+
+// copyRunning copies a store whose sealer stands still. Its sequencer may begin a
+// new file of the journal meanwhile: then the copy is of no one moment, and made anew.
+func copyRunning(t testing.TB, from, to Options) {
+	t.Helper()
+	for {
+		before, err := filepath.Glob(filepath.Join(layout(from.Dir).journal(), "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = copyFiles(from.Dir, to.Dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		after, _ := filepath.Glob(filepath.Join(layout(from.Dir).journal(), "*")) // a pattern as good as before
+		if err == nil && slices.Equal(before, after) {
+			copyDir(t, from.withDefaults().Guard, to.withDefaults().Guard)
+			return
+		}
+		if err := os.RemoveAll(to.Dir); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
