@@ -34,7 +34,7 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	case JSON:
 		return append(dst, v.B...)
 	case JSONB:
-		return jsonb.AppendCanonical(dst, v.B)
+		return v.appendJSONB(dst)
 	case TextArray:
 		dst = append(dst, '[')
 		for i, s := range v.List {
@@ -67,7 +67,7 @@ func (v Value) AppendText(dst []byte) []byte {
 	case Date, Timestamp, Timestamptz:
 		return appendTime(dst, &v, false)
 	case JSONB:
-		return jsonb.AppendCanonical(dst, v.B)
+		return v.appendJSONB(dst)
 	case TextArray:
 		return appendArray(dst, v.List)
 	}
@@ -105,4 +105,11 @@ func AppendRow(dst []byte, cols []Column, row []Value) []byte {
 		dst = row[i].AppendJSON(dst)
 	}
 	return append(dst, '}')
+}
+
+func (v *Value) appendJSONB(dst []byte) []byte {
+	if v.Print {
+		return append(dst, v.B...)
+	}
+	return jsonb.AppendCanonical(dst, v.B)
 }

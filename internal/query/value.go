@@ -64,6 +64,7 @@ func (s *Schema) Column(name string) int {
 type Value struct {
 	Type  Type
 	Valid bool    // false is SQL null
+	Print bool    // JSONB: B is spelled as PostgreSQL prints it
 	I     int64   // Bool (0, 1), Int4, Int8; Date in days, Timestamp and Timestamptz in microseconds, since 1970-01-01
 	F     float64 // Float8
 	B     []byte  // Text and Unknown: the text; Numeric: PostgreSQL's text; JSON and JSONB: a JSON text, spelled in any way; UUID: canonical text

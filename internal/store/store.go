@@ -100,8 +100,8 @@ type Receipt struct {
 // Rows is an answer.
 type Rows struct {
 	Columns []query.Column
-	// Seq yields the cells of each row. The slice is reused for the next row, the
-	// cells are not. It can be ranged over once.
+	// Seq yields the cells of each row. The slice, and what its cells point to, is
+	// good until the next row. It can be ranged over once.
 	Seq iter.Seq2[[]query.Value, error]
 }
 

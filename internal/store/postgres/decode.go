@@ -24,7 +24,7 @@ func format(t query.Type) int16 {
 	return 0
 }
 
-// decode reads a value that was sent in its format. It keeps no part of b.
+// decode reads a value that was sent in its format, and is good for as long as b.
 func decode(t query.Type, b []byte) (query.Value, error) {
 	v := query.Value{Type: t}
 	if b == nil {
@@ -60,7 +60,7 @@ func decode(t query.Type, b []byte) (query.Value, error) {
 		v.List, err = decodeTexts(b)
 		return v, err
 	default:
-		v.B = append(make([]byte, 0, len(b)), b...)
+		v.B, v.Print = b, t == query.JSONB
 	}
 	return v, nil
 }

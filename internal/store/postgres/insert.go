@@ -152,7 +152,7 @@ func (s *Store) save(ctx context.Context, group []*request, before int64, ahead 
 	if ahead {
 		_, root := s.tree.Head()
 		b.Queue("begin")
-		b.Queue("select vigil.take_turn($1, $2, $3, $4)", before, root[:], q.stored, q.knownMapping())
+		b.Queue(turnSQL, before, root[:], q.stored, q.knownMapping())
 	}
 	senders, bodies := s.add(group)
 	if len(senders) > 0 {

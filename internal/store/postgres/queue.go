@@ -57,6 +57,7 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*request
 	bytes   int64
+	wanted  int   // requests that are waited for; fewer wake nobody
 	refuse  error // set: nothing more is taken in
 }
 
@@ -80,8 +81,19 @@ func (q *queue) put(r *request) error {
 	}
 	q.waiting = append(q.waiting, r)
 	q.bytes += int64(r.p.Bytes)
-	q.signal()
+	if len(q.waiting) >= q.wanted {
+		q.signal()
+	}
 	return nil
+}
+
+// want has wake signalled when n requests wait, until next is called, and reports
+// whether some do, but fewer.
+func (q *queue) want(n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wanted = n
+	return q.refuse == nil && len(q.waiting) > 0 && len(q.waiting) < n
 }
 
 // signal wakes the sequencer.
@@ -97,6 +109,7 @@ func (q *queue) signal() {
 func (q *queue) next(limit int) (group []*request, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.wanted = 0
 	n, size := 0, 0
 	for _, r := range q.waiting {
 		if size > 0 && size+r.p.Bytes > limit {

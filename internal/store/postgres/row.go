@@ -3,7 +3,9 @@ package postgres
 import (
 	"bytes"
 	"crypto/sha256"
+	"runtime"
 	"strings"
+	"sync"
 
 	"vigil"
 	"vigil/internal/jsonb"
@@ -26,15 +28,46 @@ type sender struct {
 	body string // empty: unknown
 }
 
+// encodeRows is how many rows are worth a goroutine of their own.
+const encodeRows = 64
+
 // encode prepares the rows of a batch, and says of what the log commits to the
 // text. It refuses what jsonb cannot hold.
 func (s *Store) encode(p *store.Prepared) ([]row, error) {
 	rows := make([]row, len(p.Items))
-	for i, e := range p.Batch.Events {
-		r, it := &rows[i], &p.Items[i]
+	parts := max(1, min(runtime.GOMAXPROCS(0), len(rows)/encodeRows))
+	errs, panics := make([]error, parts), make([]any, parts)
+	var wg sync.WaitGroup
+	for part := range parts {
+		from, to := part*len(rows)/parts, (part+1)*len(rows)/parts
+		if part == parts-1 { // the last one is for this goroutine
+			errs[part] = s.encodePart(p, rows, from, to)
+			break
+		}
+		wg.Go(func() {
+			defer func() { panics[part] = recover() }()
+			errs[part] = s.encodePart(p, rows, from, to)
+		})
+	}
+	wg.Wait()
+	for part, err := range errs {
+		if v := panics[part]; v != nil { // must end the request, not the process
+			panic(v)
+		}
+		if err != nil { // that of the first row which has one
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// encodePart prepares some of the rows of a batch, up to the first that cannot be.
+func (s *Store) encodePart(p *store.Prepared, rows []row, from, to int) error {
+	for i := from; i < to; i++ {
+		e, r, it := p.Batch.Events[i], &rows[i], &p.Items[i]
 		if store.IsJSON(it.Table.Name, e.Format) {
 			if err := jsonb.Check(e.Doc, jsonb.Limits{}); err != nil {
-				return nil, &vigil.Error{Kind: vigil.Invalid, Code: "22P02", Message: "a document is not JSON that jsonb can hold", Err: err}
+				return &vigil.Error{Kind: vigil.Invalid, Code: "22P02", Message: "a document is not JSON that jsonb can hold", Err: err}
 			}
 		}
 		shown := store.Row{Stored: vigil.Event{Table: it.Table.Name, Format: e.Format, Doc: e.Doc}}
@@ -49,7 +82,7 @@ func (s *Store) encode(p *store.Prepared) ([]row, error) {
 		}
 		switch {
 		case len(it.Sender) == 0:
-		case i > 0 && e.Sender == p.Batch.Events[i-1].Sender:
+		case i > from && e.Sender == p.Batch.Events[i-1].Sender:
 			r.sender = rows[i-1].sender
 		default:
 			sum := sha256.Sum256(it.Sender)
@@ -61,7 +94,7 @@ func (s *Store) encode(p *store.Prepared) ([]row, error) {
 		r.tidy()
 		r.keys = keysOf(&r.facts)
 	}
-	return rows, nil
+	return nil
 }
 
 // tidy makes facts texts that the database can hold: those of documents that

@@ -228,21 +228,10 @@ begin
   return failed;
 end $$;
 
--- take_turn locks the log's row for who knows what is in it, and fails for others,
--- who have to read first what was written since.
-create function vigil.take_turn(at bigint, top bytea, in_epoch integer, by bigint) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  perform from vigil.tree where size = at and root = top and epoch = in_epoch and mapping is not distinct from by for update;
-  if not found then
-    raise exception 'the log has changed' using errcode = 'serialization_failure';
-  end if;
-end $$;
-
--- analyze gives the planner statistics of tables that have grown by half since it
--- last had some. The server makes them of partitions by itself, but later, and
--- never of a table of partitions.
-create function vigil.analyze() returns void
+-- analyze gives the planner statistics of tables that have grown by such a part
+-- since it last had some. The server makes them of partitions by itself, but later,
+-- and never of a table of partitions.
+create function vigil.analyze(growth real) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   t vigil.tables;
@@ -255,7 +244,7 @@ begin
     select coalesce(sum(greatest(c.reltuples, 0)), 0) into known from pg_inherits i join pg_class c on c.oid = i.inhrelid
       where i.inhparent = format('api.%I', t.name)::regclass
         and exists (select from pg_stats s where s.schemaname = 'api' and s.tablename = t.name);
-    if (select (r.tables->t.name->>'rows')::bigint from vigil.tree r) > 1.5 * known + 5000 then
+    if (select (r.tables->t.name->>'rows')::bigint from vigil.tree r) > (1 + growth) * known + 5000 then
       execute format('analyze api.%I', t.name);
       execute format('analyze vigil.%I', vigil.facts_of(t));
     end if;
@@ -278,8 +267,7 @@ begin
 end $$;
 
 revoke all on all functions in schema vigil from public;
-grant execute on function vigil.make_partitions(timestamptz), vigil.in_default(), vigil.analyze(),
-  vigil.take_turn(bigint, bytea, integer, bigint) to vigil_writer;
+grant execute on function vigil.make_partitions(timestamptz), vigil.in_default(), vigil.analyze(real) to vigil_writer;
 grant execute on function vigil.facts_of(vigil.tables), vigil.on_citus() to vigil_writer, vigil_reader;
 grant usage on schema api, vigil to vigil_writer, vigil_reader;
 grant select, update on vigil.tree to vigil_writer;
