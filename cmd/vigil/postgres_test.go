@@ -274,6 +274,9 @@ func TestPostgresNoGuard(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(p.dir, "guard")); err != nil {
 		t.Fatal(err)
 	}
+	if code, out := p.asked("prune", "events", "--before", "1d", "--reason", "too old"); code != 1 || !strings.Contains(out, "--state-dir") {
+		t.Errorf("vigil prune without a guard: code %d: %s", code, out)
+	}
 	p.start()
 	if why := p.notReady(); !strings.Contains(why, "vigil recover") {
 		t.Errorf("/ready says %s", why)

@@ -102,6 +102,8 @@ func readiness(err error) error {
 	switch {
 	case errors.Is(err, postgres.ErrForeign):
 		return fmt.Errorf("%w: vigil migrate, or serve --migrate, moves its rows over, ids kept, and keeps the old table beside", err)
+	case errors.Is(err, postgres.ErrLogin):
+		return fmt.Errorf("%w: give the login that the servers have, or let this one in by vigil migrate --store postgres://OWNER@… --user LOGIN", err)
 	case errors.Is(err, postgres.ErrNotMigrated):
 		return fmt.Errorf("%w: vigil migrate --store postgres://OWNER@…, or serve --migrate where the login is the owner's", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"vigil"
 	"vigil/internal/config"
+	"vigil/internal/ledger"
 	"vigil/internal/postgrest"
 	"vigil/internal/server"
 	"vigil/internal/store"
@@ -132,6 +133,10 @@ func openToWrite(ctx context.Context, cfg *config.Config) (store.Store, error) {
 	s, err := postgres.Open(ctx, databaseOptions(cfg), c)
 	if err != nil {
 		return nil, readiness(err)
+	}
+	if none, missing := errors.AsType[*ledger.NoGuardError](s.Err()); missing {
+		err := fmt.Errorf("the rollback guard of this store is not in %s, so nothing is changed: give the directory that its servers have by --state-dir, or by --guard where theirs is elsewhere", filepath.Dir(none.File))
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }

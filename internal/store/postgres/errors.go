@@ -20,6 +20,12 @@ var ErrForeign = errors.New("the database has a table api.events that vigil did 
 // what this version needs.
 var ErrNotMigrated = errors.New("the database is not ready: run vigil migrate with the address of its owner")
 
+// ErrLogin is wrapped by errors of [Open] where the login has no rights to the store.
+var ErrLogin = errors.New("the login may not use this store")
+
+// noRights is the SQLSTATE of what a role may not do.
+const noRights = "42501"
+
 // SQLSTATEs of a database that takes no changes, and of one whose disk is full.
 const (
 	readOnly = "25006"
@@ -49,7 +55,7 @@ func badData(err error) bool {
 	}
 	switch class := class(err); class {
 	case "22", "23", "54", "42", "0A":
-		return state(err) != "42501"
+		return state(err) != noRights
 	}
 	return false
 }
@@ -74,7 +80,7 @@ func writeError(err error) error {
 		}
 	case s == readOnly:
 		return unavailable("the database is read-only, nothing of this request was stored", err)
-	case s == "42501" || s == "42P01" || s == "42703" || s == "42883":
+	case s == noRights || s == "42P01" || s == "42703" || s == "42883":
 		return &vigil.Error{
 			Kind: vigil.Unavailable, Message: "the database is not as the store needs it, nothing of this request was stored",
 			Hint: "The operator must run vigil migrate, or look at the server's log.", RetryAfter: 10 * time.Second, Err: err,

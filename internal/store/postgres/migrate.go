@@ -76,7 +76,10 @@ func asOwner(ctx context.Context, ownerURL string, do func(conn *pgx.Conn) error
 	if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", migrationLock); err != nil {
 		return err
 	}
-	return do(conn)
+	if err = do(conn); state(err) == noRights {
+		err = fmt.Errorf("%w: %s is not the owner of the database: give the owner's address, postgres://OWNER@…, and the login of the servers by --user", err, cc.User)
+	}
+	return err
 }
 
 // prepare makes what this version and configuration need and the database does

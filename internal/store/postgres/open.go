@@ -64,7 +64,7 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open opens the store in the database at o.URL, which [Migrate] has made ready.
-// The error wraps [ErrNotMigrated] or [ErrForeign] where it is not. A store that
+// The error wraps [ErrNotMigrated], [ErrForeign] or [ErrLogin] where it is not. A store that
 // is older than what was signed for it is opened for reading only, and Err says so.
 func Open(ctx context.Context, o Options, c store.Config) (*Store, error) {
 	s, err := open(ctx, o, c, false)
@@ -160,16 +160,18 @@ func (s *Store) checkReady(ctx context.Context) (err error) {
 	var ours, events, writer bool
 	const sql = `select to_regclass('vigil.migrations') is not null, to_regclass('api.events') is not null,
 		exists (select from pg_roles where rolname = 'vigil_writer' and pg_has_role(oid, 'member'))`
-	if err := conn.QueryRow(ctx, sql).Scan(&ours, &events, &writer); err != nil {
-		return err
-	}
+	err = conn.QueryRow(ctx, sql).Scan(&ours, &events, &writer)
 	switch {
+	case state(err) == noRights:
+		return fmt.Errorf("%w: %s: %w", ErrLogin, cc.User, err)
+	case err != nil:
+		return err
 	case !ours && events:
 		return fmt.Errorf("%w: vigil migrate takes it over", ErrForeign)
 	case !ours:
 		return fmt.Errorf("%w: it is empty", ErrNotMigrated)
 	case !writer:
-		return fmt.Errorf("%w: the login may not act as %s", ErrNotMigrated, writerRole)
+		return fmt.Errorf("%w: %s may not act as %s", ErrLogin, cc.User, writerRole)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -42,6 +43,17 @@ func TestLeastRights(t *testing.T) {
 	}
 	if err := postgres.Migrate(t.Context(), as("lr_owner"), c, postgres.Grants{User: "lr_server"}); err != nil {
 		t.Fatal(err)
+	}
+	if err := pgtest.Exec(t.Context(), super, "do $$ begin create role lr_stranger login; exception when duplicate_object then null; end $$"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := postgres.Open(t.Context(), postgres.Options{URL: as("lr_stranger")}, c); !errors.Is(err, postgres.ErrLogin) || !strings.Contains(err.Error(), "lr_stranger") {
+		t.Errorf("a login without rights: %v", err)
+	}
+	more := storetest.Config(nil)
+	more.Tables = append(more.Tables, "one_more")
+	if err := postgres.Migrate(t.Context(), as("lr_server"), more, postgres.Grants{}); err == nil || !strings.Contains(err.Error(), "owner's address") {
+		t.Errorf("a migration by another login than the owner's: %v", err)
 	}
 	s, err := postgres.Open(t.Context(), postgres.Options{URL: as("lr_server")}, c)
 	if err != nil {
