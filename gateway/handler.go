@@ -288,6 +288,8 @@ func (x *exchange) end(complete bool, failure string) error {
 	if x.body != nil {
 		x.body.mu.Lock()
 	}
+	x.c.reqBody = scrub(x.c.reqBody, x.c.contentType, x.c.contentEncoding, x.c.keepReq)
+	x.c.respBody = scrub(x.c.respBody, x.c.respType, x.c.respCoding, x.c.keepResp)
 	rec := x.c.append(make([]byte, 0, 1024+len(x.c.reqBody)+len(x.c.respBody)))
 	if x.body != nil {
 		x.body.copy.drop()

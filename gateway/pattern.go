@@ -28,53 +28,41 @@ func compilePattern(s string) (*pattern, error) {
 // matches reports whether the whole of segs fits.
 func (p *pattern) matches(segs []string) bool { return fits(p.parts, segs) }
 
-// fits goes back to the last ** only, so that its time is at most the product of
-// the lengths.
+// fits matches segments.
 func fits(parts, segs []string) bool {
-	star, from := -1, 0
-	i, j := 0, 0
-	for j < len(segs) {
-		switch {
-		case i < len(parts) && parts[i] == "**":
-			star, from = i, j
-			i++
-		case i < len(parts) && glob(parts[i], segs[j]):
-			i++
-			j++
-		case star >= 0:
-			from++
-			i, j = star+1, from
-		default:
-			return false
-		}
-	}
-	for i < len(parts) && parts[i] == "**" {
-		i++
-	}
-	return i == len(parts)
+	return wild(len(parts), len(segs), func(i int) bool { return parts[i] == "**" },
+		func(i, j int) bool { return glob(parts[i], segs[j]) })
 }
 
 // glob reports whether s fits a pattern in which * stands for any characters.
 func glob(pattern, s string) bool {
-	star, from := -1, 0
+	return wild(len(pattern), len(s), func(i int) bool { return pattern[i] == '*' },
+		func(i, j int) bool { return pattern[i] == s[j] })
+}
+
+// wild matches n elements of a pattern, some of which are stars, with m others. It
+// goes back to the last star only, so that its time is at most the product of the
+// lengths.
+func wild(n, m int, star func(i int) bool, same func(i, j int) bool) bool {
+	last, from := -1, 0
 	i, j := 0, 0
-	for j < len(s) {
+	for j < m {
 		switch {
-		case i < len(pattern) && pattern[i] == '*':
-			star, from = i, j
+		case i < n && star(i):
+			last, from = i, j
 			i++
-		case i < len(pattern) && pattern[i] == s[j]:
+		case i < n && same(i, j):
 			i++
 			j++
-		case star >= 0:
+		case last >= 0:
 			from++
-			i, j = star+1, from
+			i, j = last+1, from
 		default:
 			return false
 		}
 	}
-	for i < len(pattern) && pattern[i] == '*' {
+	for i < n && star(i) {
 		i++
 	}
-	return i == len(pattern)
+	return i == n
 }

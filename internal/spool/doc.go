@@ -46,7 +46,9 @@
 // Writer keeps up there is one. When the records that wait are more than memory
 // may hold, they stay on disk only; when their turn comes a new volume is begun,
 // and the old one is read from its beginning and removed. A start is the same:
-// every volume that is there is an old one.
+// every volume that is there is an old one. And every ten minutes ([Config].Purge),
+// when nothing waits, a new volume is begun and the old one removed: what was taken
+// does not stay in files.
 //
 // A frame of a journal is a letter, a number (8 bytes, little-endian) that only
 // grows, and

@@ -31,7 +31,7 @@ func work(dir, out, name string) {
 	if err != nil {
 		panic(err)
 	}
-	s, err := spool.Open(spool.Config{Dir: dir, Events: asEvent, BatchEvents: 5, Writer: fileWriter(f), ByKey: os.Getenv("SPOOL_TEST_BYKEY") != ""})
+	s, err := spool.Open(spool.Config{Dir: dir, Events: asEvent, BatchEvents: 5, Purge: 5 * time.Millisecond, Writer: fileWriter(f), ByKey: os.Getenv("SPOOL_TEST_BYKEY") != ""})
 	if err != nil {
 		panic(err)
 	}

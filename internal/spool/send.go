@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 
@@ -66,6 +67,7 @@ func (s *Spool) sendLoop(ctx context.Context) {
 		// A full disk too needs another volume: all in this one is sent, but its
 		// last file is not given back while it is being written.
 		roll := s.cur.cold || s.noSpace
+		due := s.purgeIn()
 		s.mu.Unlock()
 		var err error
 		switch {
@@ -77,19 +79,25 @@ func (s *Spool) sendLoop(ctx context.Context) {
 			}
 			began = time.Now()
 			err = s.sendHot(ctx)
-		case roll:
+		case roll || due <= 0:
 			err = s.roll()
 		default:
-			select {
-			case <-s.wake:
-			case <-ctx.Done():
-			}
+			wait(ctx, due, s.wake)
 		}
 		if err != nil && ctx.Err() == nil {
 			s.c.Log.Error("the spool cannot be read or written; it is tried again", "err", err)
 			pause(ctx, time.Second)
 		}
 	}
+}
+
+// purgeIn returns how long what was taken may stay in the current volume. The
+// caller holds mu.
+func (s *Spool) purgeIn() time.Duration {
+	if s.written == s.rolled {
+		return math.MaxInt64 // nothing is in it
+	}
+	return s.c.Purge - s.c.Now().Sub(s.purged)
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -158,7 +166,11 @@ func (s *Spool) drain(ctx context.Context, v *volume) error {
 		}
 		return err
 	}
-	err := s.read(v, func(f frame, size int64) error {
+	read := s.read
+	if v.spent {
+		read = func(*volume, func(frame, int64) error) error { return nil }
+	}
+	err := read(v, func(f frame, size int64) error {
 		if f.kind != kindEnd && f.kind != kindEvents || f.number <= s.ackedUpTo() {
 			return ctx.Err()
 		}

@@ -50,6 +50,9 @@ type Config struct {
 	// Patience is how long attempts must have failed until Err says so; 0 is 5 s.
 	Patience time.Duration
 
+	// Purge is how long what was taken may still be in a file; 0 is 10 minutes.
+	Purge time.Duration
+
 	Now     func() time.Time // nil is time.Now
 	Log     *slog.Logger     // nil discards
 	Metrics prometheus.Registerer
@@ -94,6 +97,8 @@ type Spool struct {
 	noSpace bool          // the disk was full when something was to be written
 	plan    *frame        // found at the start: a batch that may have been sent; sendLoop's
 
+	purged  time.Time        // when it was last tried to begin another volume
+	rolled  uint64           // written, when the current volume was begun
 	refused map[string]error // found at the start: parts of that batch that were refused, by key; sendLoop's
 
 	collectors []prometheus.Collector
@@ -126,6 +131,8 @@ type volume struct {
 	dir  string
 	j    *journal.Journal // nil: closed
 	cold bool             // some of its records are on disk only
+	// spent says that nothing in it waits: all of it was taken, or written again.
+	spent bool
 }
 
 // Status says how a spool is doing.
@@ -185,6 +192,7 @@ func (c *Config) defaults() {
 	c.MinPause = or(c.MinPause, 100*time.Millisecond)
 	c.MaxPause = or(c.MaxPause, 30*time.Second)
 	c.Patience = or(c.Patience, 5*time.Second)
+	c.Purge = or(c.Purge, 10*time.Minute)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

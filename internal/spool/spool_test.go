@@ -376,8 +376,12 @@ func TestHalvedThenTaken(t *testing.T) {
 			return nil
 		}
 		s := open(t, dir, k, func(c *spool.Config) { c.ByKey = byKey })
-		for _, rec := range []string{"1", "2", "3", "bad"} {
-			end(t, s, 0, rec)
+		var events []*vigil.Event
+		for _, doc := range []string{"1", "2", "3", "bad"} {
+			events = append(events, &vigil.Event{Table: "t", Format: "f", Doc: []byte(doc)})
+		}
+		if err := s.Write(t.Context(), events); err != nil { // so that they are one batch
+			t.Fatal(err)
 		}
 		k.set(func(k *keeper) { k.down = false })
 		for s.Status().Retries == 0 || len(k.got()) == 0 {
@@ -393,6 +397,37 @@ func TestHalvedThenTaken(t *testing.T) {
 		}
 		same(t, k.got(), "t 1", "t 2", "t 3", "t bad")
 	}
+}
+
+// TestPurge leaves nothing in files of what was taken, while a request is under way
+// all along.
+func TestPurge(t *testing.T) {
+	dir, k := t.TempDir(), &keeper{}
+	s := open(t, dir, k, func(c *spool.Config) { c.Purge = 20 * time.Millisecond })
+	slow := begin(t, s, "slow?")
+	holds := func(text string) bool {
+		files, _ := filepath.Glob(filepath.Join(dir, "0*", "*"))
+		return slices.ContainsFunc(files, func(name string) bool {
+			b, err := os.ReadFile(name) // the file may be gone by now
+			return err == nil && bytes.Contains(b, []byte(text))
+		})
+	}
+	for i := range 3 {
+		secret := fmt.Sprint("secret-", i)
+		end(t, s, 0, secret)
+		flush(t, s)
+		for deadline := time.Now().Add(20 * time.Second); holds(secret); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is in the files still, status %+v", secret, s.Status())
+			}
+		}
+		if !holds("slow?") {
+			t.Error("a record under way is not in the files")
+		}
+	}
+	end(t, s, slow, "slow")
+	flush(t, s)
+	same(t, k.got(), "t secret-0", "t secret-1", "t secret-2", "t slow")
 }
 
 // TestAwayIsToldOnce logs that the Writer takes nothing, and that it does again, once

@@ -35,6 +35,7 @@ func (s *Spool) open() error {
 	if s.cur, err = s.newVolume(); err != nil {
 		return err
 	}
+	s.purged = s.c.Now()
 	s.reserve()
 	return s.interrupted()
 }
@@ -232,10 +233,14 @@ func (s *Spool) interrupted() error {
 	return nil
 }
 
-// roll begins a new volume, so that the one that was written so far can be read.
+// roll begins a new volume, so that the one that was written so far can be read, or
+// removed where nothing in it waits.
 func (s *Spool) roll() error {
 	s.rolling.Lock()
 	defer s.rolling.Unlock()
+	s.mu.Lock()
+	s.purged = s.c.Now() // not again at once if it fails
+	s.mu.Unlock()
 	next, err := s.newVolume()
 	if err != nil {
 		return err
@@ -245,6 +250,10 @@ func (s *Spool) roll() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.cur
+	if len(s.hot) > 0 { // they came meanwhile, and go first
+		return errors.Join(next.j.Close(), s.remove(next))
+	}
+	old.spent = !old.cold && s.acked >= s.last
 	before := map[uint64]journal.Position{}
 	for n, b := range s.begun {
 		before[n] = b.at
@@ -270,7 +279,7 @@ func (s *Spool) roll() error {
 	}
 	old.j = nil
 	s.old = append(s.old, old)
-	s.noSpace = false
+	s.noSpace, s.rolled = false, s.written
 	s.announceStable(s.written)
 	return nil
 }
