@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -132,7 +131,7 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 	case !slices.ContainsFunc(std.Env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") }):
 		debug.SetMemoryLimit(gatewayMemory)
 	}
-	w, err := c.forwarder(std, tel.Log)
+	w, err := c.forwarder(std)
 	if err != nil {
 		return err
 	}
@@ -185,12 +184,12 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 }
 
 // forwarder returns the way to the other Vigil.
-func (c *gatewayCmd) forwarder(std *stdio, log *slog.Logger) (vigil.Writer, error) {
+func (c *gatewayCmd) forwarder(std *stdio) (vigil.Writer, error) {
 	fc := forward.Config{URL: c.Forward, Key: spool.Key}
-	var token string
+	token, given := "", false
 	for _, v := range std.Env {
 		if t, ok := strings.CutPrefix(v, "VIGIL_TOKEN="); ok {
-			token = t
+			token, given = t, true
 		}
 	}
 	switch {
@@ -199,10 +198,10 @@ func (c *gatewayCmd) forwarder(std *stdio, log *slog.Logger) (vigil.Writer, erro
 		if _, err := fc.Token(); err != nil {
 			return nil, usageError{err}
 		}
-	case token != "":
+	case given: // an empty one for a Vigil whose anonymous role may add
 		fc.Token = func() (string, error) { return token, nil }
 	default:
-		log.Warn("no token for the other Vigil: give VIGIL_TOKEN or --token-file, of the role gateway")
+		return nil, usagef("there is no token for the Vigil of --forward: make one there by vigil token --role gateway, and give it in VIGIL_TOKEN or by --token-file (VIGIL_TOKEN= where that Vigil takes events from anybody)")
 	}
 	fc.Client = forward.NewClient(nil)
 	if c.ForwardCA != "" {

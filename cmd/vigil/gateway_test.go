@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -358,4 +359,18 @@ func keyFile(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestForwardNeedsToken does not begin to wait for a repository that will refuse
+// everything, unless that is what was asked for.
+func TestForwardNeedsToken(t *testing.T) {
+	c := gatewayCmd{Forward: "https://audit.example"}
+	if _, err := c.forwarder(&stdio{}); !errors.As(err, new(usageError)) || !strings.Contains(err.Error(), "vigil token --role gateway") {
+		t.Errorf("without a token: %v", err)
+	}
+	for _, token := range []string{"", "t"} {
+		if _, err := c.forwarder(&stdio{Env: []string{"VIGIL_TOKEN=" + token}}); err != nil {
+			t.Errorf("with the token %q: %v", token, err)
+		}
+	}
 }
