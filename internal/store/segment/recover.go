@@ -44,6 +44,7 @@ func (s *Store) checkGuard(why purpose) {
 	s.guarded = state
 	s.rollback = &vigil.Error{
 		Kind: vigil.Unavailable, Message: "the store is open for reading only", Err: err, Hint: hint,
+		RetryAfter: 30 * time.Second, // senders wait for a person
 	}
 	if why == toServe {
 		s.queue.close(s.rollback)

@@ -303,7 +303,8 @@ func withoutGuard(t *testing.T, o Options, size int64) {
 		if !ok || !strings.HasPrefix(none.File, o.Guard+"/") || !strings.Contains(s.Err().Error(), "vigil recover") {
 			t.Fatalf("a store without its guard says %v", s.Err())
 		}
-		if _, err := s.Append(t.Context(), &store.Batch{Events: numbered(0, 1)}); vigil.KindOf(err) != vigil.Unavailable {
+		_, err := s.Append(t.Context(), &store.Batch{Events: numbered(0, 1)})
+		if e, ok := errors.AsType[*vigil.Error](err); !ok || e.Kind != vigil.Unavailable || e.RetryAfter < time.Second {
 			t.Errorf("append without a guard: %v", err)
 		}
 		if got := s.Log().Size(); got != size {
