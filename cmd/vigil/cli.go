@@ -16,7 +16,7 @@ type cli struct {
 	Query      queryCmd      `cmd:"" help:"Ask a server or a store, in the words of the API."`
 	Tail       tailCmd       `cmd:"" help:"Follow new events."`
 	Import     importCmd     `cmd:"" help:"Take in events from files: NDJSON, JSON, CSV, or a dump of logserver."`
-	Export     exportCmd     `cmd:"" help:"Write events to a file: NDJSON, CSV, or SQL for a logserver."`
+	Export     exportCmd     `cmd:"" help:"Write events to a file: NDJSON, CSV, Parquet, or SQL for a logserver."`
 	Send       sendCmd       `cmd:"" help:"Send AuditEvents from files to a FHIR server."`
 	Config     configCmd     `cmd:"" help:"Print every setting, its value and where that came from."`
 	Health     healthCmd     `cmd:"" help:"Ask the server on this machine whether it is ready: for health checks."`

@@ -11,7 +11,8 @@ type configCmd struct {
 }
 
 // Run prints every setting with its value and where that came from, and what the
-// settings of Firely Server and Oracle HDR come to, where there are any.
+// settings of Firely Server and Oracle HDR come to, where there are any. What would
+// end the start of a gateway is an error here, before it is restarted.
 func (c *configCmd) Run(std *stdio) error {
 	cfg, err := c.load(std, nil)
 	if err != nil {
@@ -38,5 +39,5 @@ func (c *configCmd) Run(std *stdio) error {
 	for _, line := range p.describe(cfg) {
 		fmt.Fprintln(std.Out, line)
 	}
-	return nil
+	return checkGateways(cfg.Gateways, p)
 }

@@ -139,18 +139,10 @@ func (f *frontGateway) record(c *gatewaysConfig, dir string, pseudonyms *gateway
 	gc := gateway.Config{
 		Spool: f.spool, Name: f.Name, MaxBody: int(f.MaxBody), TrustedProxies: f.Proxies(c.Proxies.TrustedProxies),
 		UserHeader: f.UserHeader, PurposeHeader: f.PurposeHeader, AuditHeaders: c.Peers.auditHeaders(f.AuditHeaders),
-		Pseudonyms: pseudonyms, IgnoreBodyHeader: f.IgnoreBodyHeader, Level: gateway.Metadata, Log: f.log,
+		Pseudonyms: pseudonyms, IgnoreBodyHeader: f.IgnoreBodyHeader, Log: f.log,
 	}
-	if c.Peers.payloads() {
-		gc.Level = gateway.RequestResponse
-	}
-	var err error
-	if f.Level != "" {
-		if gc.Level, err = gateway.ParseLevel(f.Level); err != nil {
-			return usageError{err}
-		}
-	}
-	if gc.Policies, err = policiesOf(f.Policies); err != nil {
+	err := setPolicies(&gc, f.Gateway, c.Peers)
+	if err != nil {
 		return usageError{err}
 	}
 	if gc.Verifier, err = f.verifier(c); err != nil {
@@ -181,6 +173,21 @@ func (f *frontGateway) verifier(c *gatewaysConfig) (gateway.TokenVerifier, error
 		return c.Auth, nil
 	}
 	return nil, nil
+}
+
+// setPolicies puts what g says of levels and policies into gc.
+func setPolicies(gc *gateway.Config, g config.Gateway, p *peers) (err error) {
+	gc.Level = gateway.Metadata
+	if p.payloads() {
+		gc.Level = gateway.RequestResponse
+	}
+	if g.Level != "" {
+		if gc.Level, err = gateway.ParseLevel(g.Level); err != nil {
+			return err
+		}
+	}
+	gc.Policies, err = policiesOf(g.Policies)
+	return err
 }
 
 // policiesOf reads the words of the configuration.
@@ -233,7 +240,7 @@ func readPseudonyms(path string) (*gateway.Pseudonyms, error) {
 	}
 	key, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read key of pseudonyms: %w", err)
+		return nil, fmt.Errorf("read key of pseudonyms: %w (openssl rand -base64 32 makes a new one)", err)
 	}
 	return gateway.NewPseudonyms([]byte(strings.TrimSpace(string(key))))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,8 +60,9 @@ func (c *migrateCmd) Run(ctx context.Context, std *stdio) error {
 	}
 	if taken != nil {
 		fmt.Fprintf(std.Out, "taken over: %s of logserver's api.events, SHA-256 %s\n            the table is kept as logserver_old.events\n", number(taken.Rows, "row", "rows"), taken.Hash)
-		if len(taken.Moved) > 0 {
-			fmt.Fprintf(std.Out, "            views that read it went with it, make them again where they are needed: %s\n", strings.Join(taken.Moved, ", "))
+		views := slices.DeleteFunc(slices.Clone(taken.Moved), func(v string) bool { return v == "events_view" }) // that one is made here, too
+		if len(views) > 0 {
+			fmt.Fprintf(std.Out, "            views that read it went with it, make them again where they are needed: %s\n", strings.Join(views, ", "))
 		}
 	}
 	_, err = fmt.Fprintf(std.Out, `%s is ready for this version.

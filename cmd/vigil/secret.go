@@ -45,7 +45,7 @@ func signingSecret(cfg *config.Config) (secret, from string, err error) {
 	from = filepath.Join(dir, secretFile)
 	b, err := os.ReadFile(from)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", "", fmt.Errorf("there is no secret yet: start vigil serve, which makes %s, or set PGRST_JWT_SECRET", from)
+		return "", "", fmt.Errorf("there is no secret in %s: start vigil serve, which makes one, or say where the server has its own: --store, of a database --state-dir, too, or PGRST_JWT_SECRET", from)
 	}
 	if err != nil {
 		return "", "", err
