@@ -12,10 +12,12 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 // direct carries what most requests to a FHIR server are, over HTTP/1.1, in the
@@ -42,7 +44,7 @@ type direct struct {
 func newDirect(t http.RoundTripper, upstream *url.URL) http.RoundTripper {
 	h, ok := t.(*http.Transport)
 	if !ok || upstream.Scheme != "http" || h.Proxy != nil || h.DialContext == nil || h.DisableKeepAlives || h.Protocols != nil ||
-		h.MaxConnsPerHost != 0 || !h.DisableCompression || !canPeek {
+		h.MaxConnsPerHost != 0 || !h.DisableCompression || !canPeek || strings.IndexFunc(upstream.Host, notASCII) >= 0 {
 		return t
 	}
 	port := upstream.Port()
@@ -51,6 +53,9 @@ func newDirect(t http.RoundTripper, upstream *url.URL) http.RoundTripper {
 	}
 	return &direct{rest: h, host: upstream.Host, addr: net.JoinHostPort(upstream.Hostname(), port)}
 }
+
+// notASCII is true of what Transport writes in another way.
+func notASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // RoundTrip implements [http.RoundTripper]. Only its caller may read and close the
 // body of the answer, and not both at once.
