@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"vigil"
+	"vigil/internal/durable"
 	"vigil/internal/server"
 	"vigil/internal/spool"
 )
@@ -64,9 +65,7 @@ func (x *exclusions) note(now string) error {
 	path := filepath.Join(x.dir, exclusionsFile)
 	err := os.MkdirAll(x.dir, 0o700)
 	if err == nil {
-		if err = os.WriteFile(path+".new", []byte(now), 0o600); err == nil {
-			err = os.Rename(path+".new", path)
-		}
+		err = durable.WriteFile(path, []byte(now))
 	}
 	if err != nil {
 		return fmt.Errorf("note what is excluded: %w", err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vigil/internal/config"
+	"vigil/internal/durable"
 	"vigil/internal/jsonb"
 	"vigil/internal/query"
 	"vigil/internal/store"
@@ -85,13 +86,14 @@ func (c *exportCmd) write(ctx context.Context, std *stdio, e *exporting) error {
 	if err != nil {
 		return err
 	}
-	if err = c.rows(ctx, std, e, f); err == nil {
-		err = f.Sync()
+	if err := c.rows(ctx, std, e, f); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(partial))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(partial))
+	err = durable.Publish(f, c.To)
+	if err != nil {
+		_ = os.Remove(partial) // which may have its place by now
 	}
-	return os.Rename(partial, c.To)
+	return err
 }
 
 func (c *exportCmd) rows(ctx context.Context, std *stdio, e *exporting, out io.Writer) error {

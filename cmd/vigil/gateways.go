@@ -19,6 +19,7 @@ import (
 	"vigil/gateway"
 	"vigil/internal/auth"
 	"vigil/internal/config"
+	"vigil/internal/durable"
 	"vigil/internal/format/fhir/balp"
 	"vigil/internal/spool"
 	"vigil/internal/telemetry"
@@ -154,7 +155,7 @@ func (f *frontGateway) record(c *gatewaysConfig, dir string, pseudonyms *gateway
 	if f.gateway, err = gateway.New(gc); err != nil {
 		return usageError{err}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "policies"), []byte(f.gateway.Policies()), 0o600); err != nil {
+	if err := durable.WriteFile(filepath.Join(dir, "policies"), []byte(f.gateway.Policies())); err != nil {
 		return fmt.Errorf("note the policies: %w", err)
 	}
 	return gatewayMetrics(f.gateway, f.Name, c.Metrics)

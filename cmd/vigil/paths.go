@@ -37,7 +37,7 @@ func guardDir(cfg *config.Config) string {
 // keyPath returns the file of the key that signs the store's log. Those of
 // stores in PostgreSQL are named after the store: a database that is made anew
 // has another log, and that another key.
-func keyPath(cfg *config.Config, s durable) string {
+func keyPath(cfg *config.Config, s lastingStore) string {
 	switch {
 	case cfg.SigningKey != "":
 		return cfg.SigningKey

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"vigil/internal/config"
+	"vigil/internal/durable"
 )
 
 // secretFile is what stateDir has the secret in that was made for the store.
@@ -89,24 +90,15 @@ func ensureSecret(cfg *config.Config) (from string, err error) {
 	return absolute(from), nil
 }
 
-// makeSecret makes the file with a new secret, unless it is there. It is
-// written aside and linked, so that a crash leaves no half of it.
+// makeSecret makes the file with a new secret, unless it is there.
 func makeSecret(dir string) error {
 	path := filepath.Join(dir, secretFile)
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	f, err := os.CreateTemp(dir, secretFile+".*.tmp")
-	if err != nil {
-		return err
+	err := durable.CreateFile(path, []byte(rand.Text()+rand.Text()+"\n"))
+	if errors.Is(err, fs.ErrExist) {
+		return nil
 	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(rand.Text() + rand.Text() + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
+	return err
 }

@@ -15,7 +15,7 @@ import (
 func (s *serving) openLog() (err error) {
 	origin := s.store.Log().Origin()
 	pc := ledger.PublisherConfig{Log: s.store.Log(), Epoch: 1, StoreID: origin, Logger: s.log, Metrics: s.tel.Registry}
-	kept, lasts := s.store.(durable)
+	kept, lasts := s.store.(lastingStore)
 	if !lasts {
 		skey, err := ledger.GenerateKey(origin)
 		if err != nil {
@@ -48,7 +48,7 @@ func (s *serving) openLog() (err error) {
 // loadKey reads the key that signs the log of a store, or makes it. The key of a
 // log that has been signed is not made anew where it used to lie: whoever
 // verifies the log knows the old one, and has to be told.
-func (s *serving) loadKey(kept durable) (*ledger.Signer, error) {
+func (s *serving) loadKey(kept lastingStore) (*ledger.Signer, error) {
 	path, name := keyPath(s.cfg, kept), kept.Log().Origin()
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return ledger.LoadOrCreateKey(path, name)
@@ -76,7 +76,7 @@ func elsewhere(cfg *config.Config) string {
 
 // signedBefore reports whether checkpoints of the store's log may be known. A log
 // that was only imported has none.
-func signedBefore(kept durable) bool {
+func signedBefore(kept lastingStore) bool {
 	g, err := kept.Guard().Load(kept.StoreID())
 	if err != nil { // nobody knows
 		return kept.Log().Size() > 0

@@ -40,9 +40,9 @@ func databaseOptions(cfg *config.Config) postgres.Options {
 	}
 }
 
-// durable is a store that outlives the process. Whoever signs or verifies its
+// lastingStore is a store that outlives the process. Whoever signs or verifies its
 // log needs to know more of it than store.Store says.
-type durable interface {
+type lastingStore interface {
 	store.Store
 	StoreID() string
 	Epoch() int
@@ -79,7 +79,7 @@ func openStore(ctx context.Context, cfg *config.Config, c store.Config, fatal fu
 
 // openHere opens the configured store for a command that signs nothing. Where a
 // server has the directory, the error wraps segment.ErrLocked.
-func openHere(ctx context.Context, cfg *config.Config) (durable, error) {
+func openHere(ctx context.Context, cfg *config.Config) (lastingStore, error) {
 	c := storeConfig(cfg, slog.New(slog.DiscardHandler), nil)
 	if cfg.IsPostgres() {
 		o := databaseOptions(cfg)

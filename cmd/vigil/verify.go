@@ -109,7 +109,7 @@ func (c *verifyCmd) evidence(ctx context.Context, cfg *config.Config) (*evidence
 }
 
 // localEvidence presents a store that is open here.
-func localEvidence(s durable, cfg *config.Config) (*evidence, error) {
+func localEvidence(s lastingStore, cfg *config.Config) (*evidence, error) {
 	size, root := s.Log().Published()
 	e := &evidence{
 		name: "store " + storeName(cfg), size: size, tile: s.Log().Tile, close: s.Close,

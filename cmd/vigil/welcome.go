@@ -26,7 +26,7 @@ func (s *serving) welcome() {
 	if s.admin != nil {
 		fmt.Fprintf(out, "health and metrics: http://%s/ready, /metrics\n", reachable(s.admin.Addr().String()))
 	}
-	if kept, ok := s.store.(durable); ok {
+	if kept, ok := s.store.(lastingStore); ok {
 		fmt.Fprintf(out, "events:  %s\nkey:     %s\n", storeName(s.cfg), absolute(keyPath(s.cfg, kept)))
 	} else {
 		fmt.Fprintln(out, "events:  in memory only: they are gone when this process ends")
