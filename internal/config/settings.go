@@ -103,7 +103,7 @@ func serverSettings() []setting {
 		},
 		{
 			name: "memory-limit", def: "0",
-			doc:  "Memory that the Go runtime tries to stay under, as GOMEMLIMIT does; 0 leaves GOMEMLIMIT as it is.",
+			doc:  "Memory that the Go runtime tries to stay under, as GOMEMLIMIT does; 0 is GOMEMLIMIT, or where that is not set either 512 MiB beside a store in PostgreSQL, 256 MiB for a gateway that forwards, and none else.",
 			kind: size(func(c *Config) *int64 { return &c.MemoryLimit }),
 		},
 	}
