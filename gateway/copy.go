@@ -16,6 +16,7 @@ type bodyCopy struct {
 	cut       bool
 	structure string // of structureOf: the middle of what has none of it is left out
 	dull      int    // bytes since there was any
+	inString  bool   // of JSON, for certain
 }
 
 func (c *bodyCopy) write(p []byte) {
@@ -26,8 +27,12 @@ func (c *bodyCopy) write(p []byte) {
 	for len(p) > 0 && !c.cut {
 		block := p[:min(len(p), dullBlock)]
 		p = p[len(block):]
-		if !dull(block, c.structure) {
-			c.dull = 0
+		structure := c.structure
+		if c.inString {
+			structure = structureString
+		}
+		if !dull(block, structure) {
+			c.dull, c.inString = 0, c.structure == structureJSON && opensString(block)
 			c.add(block)
 			continue
 		}

@@ -21,6 +21,9 @@ const (
 	structureXML  = `<"'>&`
 )
 
+// structureString is what matters inside of a JSON string.
+const structureString = `"\`
+
 // structureOf returns the bytes that matter in a body of this type; "" where all do.
 func structureOf(contentType, coding string) string {
 	if coding != "" && !strings.EqualFold(coding, "identity") {
@@ -44,4 +47,12 @@ func dull(p []byte, structure string) bool {
 		}
 	}
 	return true
+}
+
+// opensString reports whether the text after a block of JSON is in a string for
+// certain: the last byte of structure is a quote, and what follows it could not
+// come after the end of a string.
+func opensString(block []byte) bool {
+	last := bytes.LastIndexByte(block, '"') + 1
+	return last > 0 && last < len(block) && strings.IndexByte(",:]} \t\r\n", block[last]) < 0 && dull(block[last:], structureJSON)
 }
