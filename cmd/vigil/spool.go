@@ -36,9 +36,9 @@ func (c *spoolStatusCmd) Run(_ context.Context, std *stdio) error {
 		fmt.Fprintln(std.Out, "nothing waits: everything was handed over")
 		return nil
 	}
-	fmt.Fprintf(std.Out, "%d records (%d bytes on disk) wait for their destination\n", st.Records, st.Waiting)
+	fmt.Fprintf(std.Out, "waiting for their destination: %s (%d bytes on disk)\n", number(st.Records, "record", "records"), st.Waiting)
 	if st.Begun > 0 {
-		fmt.Fprintf(std.Out, "%d requests were under way when the process ended; the next start records them as such\n", st.Begun)
+		fmt.Fprintf(std.Out, "under way when the process ended: %s; the next start records such as broken off\n", number(st.Begun, "request", "requests"))
 	}
 	return nil
 }

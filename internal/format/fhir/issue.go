@@ -30,7 +30,11 @@ type Issue struct {
 
 // String returns the issue in one line.
 func (i Issue) String() string {
-	s := i.Severity.String() + " " + i.Location + ": " + i.Text
+	s := i.Severity.String()
+	if i.Location != "" {
+		s += " " + i.Location
+	}
+	s += ": " + i.Text
 	if i.Rule != "" {
 		s += " (" + i.Rule + ")"
 	}

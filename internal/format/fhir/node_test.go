@@ -64,4 +64,7 @@ func TestIssueString(t *testing.T) {
 	if got := i.String(); got != "warning AuditEvent.entity[0]: odd (sev-1) [urn:x]" {
 		t.Error(got)
 	}
+	if got := (Issue{Severity: Error, Text: "not this type"}).String(); got != "error: not this type" {
+		t.Errorf("an issue of the whole: %q", got)
+	}
 }
