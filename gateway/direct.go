@@ -323,7 +323,7 @@ func (w requestWriter) Write(p []byte) (int, error) {
 func (w requestWriter) ReadFrom(r io.Reader) (int64, error) {
 	buf, ok := w.c.d.buffers.Get().(*[]byte)
 	if !ok {
-		b := make([]byte, 64<<10)
+		b := make([]byte, 128<<10)
 		buf = &b
 	}
 	defer w.c.d.buffers.Put(buf)

@@ -10,8 +10,8 @@ import (
 // in base64, or a narrative. It is left out of copies, so that an upload of any size
 // costs little more than what is recorded of it.
 const (
-	dullBlock = 4 << 10 // bytes that are looked at together
-	dullKept  = 8 << 10 // of a stretch, and whatever is shorter, is kept
+	dullBlock = 2 << 10 // bytes that are looked at together
+	dullKept  = 4 << 10 // of a stretch, and whatever is shorter, is kept
 )
 
 // The bytes that end a stretch. In JSON it begins and ends inside of one string,

@@ -198,11 +198,15 @@ type stallingBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
+	set     time.Time
 }
 
 func (b *stallingBody) Read(p []byte) (int, error) {
-	// A connection without deadlines has nothing to guard.
-	_ = b.control.SetReadDeadline(time.Now().Add(b.stall))
+	if now := time.Now(); now.Sub(b.set) > b.stall/4 {
+		b.set = now
+		// A connection without deadlines has nothing to guard.
+		_ = b.control.SetReadDeadline(now.Add(b.stall + b.stall/4))
+	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		_ = b.control.SetReadDeadline(time.Time{})
