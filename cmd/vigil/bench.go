@@ -197,7 +197,7 @@ func (r *benchRun) questions(ctx context.Context, v *bench.Vigil, peer *bench.Pe
 		}
 		fmt.Fprintf(r.std.Err, "%d events loaded in %s\n", r.Events, time.Since(start).Round(time.Second))
 	}
-	if err := peer.Analyze(ctx); err != nil {
+	if err := peer.Analyze(ctx, v.Store); err != nil {
 		return err
 	}
 	const times = 9

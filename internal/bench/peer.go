@@ -34,9 +34,10 @@ func (p *Peer) Index(ctx context.Context) error {
 		analyze api.events;`)
 }
 
-// Analyze gives the planner its statistics.
-func (p *Peer) Analyze(ctx context.Context) error {
-	return pgtest.Exec(ctx, p.uri, "vacuum analyze api.events")
+// Analyze gives the planner its statistics, of PostgREST's events and of all tables
+// of another database.
+func (p *Peer) Analyze(ctx context.Context, other string) error {
+	return errors.Join(pgtest.Exec(ctx, p.uri, "vacuum analyze api.events"), pgtest.Exec(ctx, other, "vacuum analyze"))
 }
 
 // StartPeer starts both. It needs PostgreSQL's programs and PostgREST's, which

@@ -12,13 +12,14 @@ import (
 	"vigil/internal/store"
 )
 
-// The tables are looked at for statistics as often, and no more of the time than
-// one part in so many. They get new ones when they have grown by half, or by a tenth
-// and no more is coming: where the planner does not know of the newest rows, it takes
-// a range of times to find none of them.
+// The tables are looked at for statistics as often, and no more of the time than one
+// part in so many: while they grow, or when no more is coming. They get new ones when
+// they have grown by half, or then by a tenth: where the planner does not know of the
+// newest rows, it takes a range of times to find none of them.
 const (
 	analyzeEvery = 3 * time.Second
-	analyzeShare = 20
+	shareBusy    = 20
+	shareQuiet   = 4
 	growthBusy   = 0.5
 	growthQuiet  = 0.1
 )
@@ -190,28 +191,29 @@ func (s *Store) keepHouse(ctx context.Context, now time.Time) error {
 func (s *Store) analyze() {
 	tick := time.NewTicker(analyzeEvery)
 	defer tick.Stop()
-	var next time.Time
+	var ended time.Time
+	var took time.Duration
 	for known, last := int64(0), s.tree.Size(); ; {
 		select {
 		case <-tick.C:
 		case <-s.ctx.Done():
 			return
 		}
-		size, growth := s.tree.Size(), growthBusy
+		size, growth, share := s.tree.Size(), growthBusy, time.Duration(shareBusy)
 		if size == last {
-			growth = growthQuiet
+			growth, share = growthQuiet, shareQuiet
 		}
 		last = size
-		start := time.Now()
-		if size < known+int64(growth*float64(known))+5000 || s.down.Load() != nil || start.Before(next) {
+		if size < known+int64(growth*float64(known))+5000 || s.down.Load() != nil || time.Since(ended) < share*took {
 			continue
 		}
+		start := time.Now()
 		conn, err := connectWriter(s.ctx, s.writer)
 		if err == nil {
 			_, err = conn.Exec(s.ctx, "select vigil.analyze($1)", growth)
 			_ = closing(conn, nil)
 		}
-		next = time.Now().Add(analyzeShare * time.Since(start))
+		took, ended = time.Since(start), time.Now()
 		if known = size; err != nil {
 			s.log.Debug("the tables were not analyzed", "err", err)
 		}

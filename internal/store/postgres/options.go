@@ -46,7 +46,7 @@ const (
 	defaultQueue   = 64 << 20
 	defaultLen     = 4096
 	defaultResolve = 30 * time.Second
-	groupBytes     = 1 << 20 // of events in a commit, unless one batch is larger
+	groupBytes     = 4 << 20 // of events in a commit, unless one batch is larger
 )
 
 func (o Options) withDefaults() Options {
