@@ -5,13 +5,14 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"vigil"
 	"vigil/internal/spool"
 )
 
-// TestSpoolStatus says what a process that ended left in its spool, and that another
-// process has one.
+// TestSpoolStatus says what waits in a spool whose destination took nothing, and
+// that another process has one.
 func TestSpoolStatus(t *testing.T) {
 	dir := t.TempDir()
 	s, err := spool.Open(spool.Config{
@@ -25,6 +26,12 @@ func TestSpoolStatus(t *testing.T) {
 	if _, err := s.Begin(t.Context(), []byte("begun")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.End(t.Context(), 0, []byte("whole")); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); s.Status().Retries == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // what was tried once is waiting, too
+	}
 	if code, out := command(t, "spool", "status", dir); code != 1 || !strings.Contains(out, "vigil_spool_waiting_bytes") {
 		t.Errorf("status of a spool that is open: code %d: %s", code, out)
 	}
@@ -32,7 +39,7 @@ func TestSpoolStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out := command(t, "spool", "status", dir)
-	for _, want := range []string{"waiting for their destination: 0 records (", "under way when the process ended: 1 request; "} {
+	for _, want := range []string{"waiting for their destination: 1 record (", "under way when the process ended: 1 request; "} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("status: code %d: %s; want %q", code, out, want)
 		}

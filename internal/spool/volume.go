@@ -86,7 +86,7 @@ func Inspect(dir string) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("inspect spool: %w", err)
 	}
-	return Status{Waiting: s.bytes, Records: s.stats.Records, Begun: len(s.begun), Volumes: len(s.old)}, nil
+	return Status{Waiting: s.stats.Waiting, Records: s.stats.Records, Begun: len(s.begun), Volumes: len(s.old)}, nil
 }
 
 // reserveSize is what is kept on the disk for the moment in which it is full:
@@ -183,6 +183,9 @@ func (s *Spool) survey() error {
 	for _, z := range sizes {
 		if s.last = max(s.last, z.number); z.number > sent {
 			s.bytes += z.bytes
+		}
+		if z.number > s.acked { // what is planned is not taken yet
+			s.stats.Waiting += z.bytes
 			s.stats.Records++
 		}
 	}
