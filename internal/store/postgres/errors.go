@@ -126,6 +126,9 @@ func readError(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*vigil.Error](err); ok {
 		return err
 	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // such as a password that was changed
+		return unavailable("the database cannot be reached", err)
+	}
 	e, _ := errors.AsType[*pgconn.PgError](err)
 	switch s := state(err); {
 	case s == "57014":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 
 	"vigil"
 	"vigil/internal/ledger"
@@ -39,7 +40,7 @@ func (s *Store) checkGuard(ctx context.Context, recovering bool) error {
 	}
 	s.guarded = state
 	s.rollback = &vigil.Error{
-		Kind: vigil.Unavailable, Message: "the store is open for reading only", Err: err, Hint: hint,
+		Kind: vigil.Unavailable, Message: "the store is open for reading only", Err: err, Hint: hint, RetryAfter: 30 * time.Second,
 	}
 	if !recovering {
 		s.queue.close(s.rollback)

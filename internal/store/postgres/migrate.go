@@ -234,6 +234,13 @@ func grant(ctx context.Context, tx pgx.Tx, cat *store.Catalog, g Grants) error {
 			return err
 		}
 	}
+	var ours int
+	if err := tx.QueryRow(ctx, "select count(*) from pg_roles where rolname in ('vigil_writer', 'vigil_reader')").Scan(&ours); err != nil {
+		return err
+	}
+	if ours < 2 {
+		return errors.New("the database is Vigil's, but the server has no roles vigil_writer and vigil_reader: it was restored without them; bring the roles first (pg_dumpall --roles-only on the old server), then restore and migrate again")
+	}
 	var member bool
 	err := tx.QueryRow(ctx, "select pg_has_role($1, 'vigil_writer', 'member') and pg_has_role($1, 'vigil_reader', 'member')", user).Scan(&member)
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == "42704" {

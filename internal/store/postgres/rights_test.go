@@ -81,3 +81,37 @@ func TestLeastRights(t *testing.T) {
 		}
 	}
 }
+
+// TestLockedOut shuts the login of a server out while it runs: its readers are
+// told to come back.
+func TestLockedOut(t *testing.T) {
+	t.Parallel()
+	super := pgtest.Postgres(t)
+	u, err := url.Parse(super)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pgtest.Exec(t.Context(), super, "create role locked_out login"); err != nil {
+		t.Fatal(err)
+	}
+	c := storetest.Config(nil)
+	if err := postgres.Migrate(t.Context(), super, c, postgres.Grants{User: "locked_out"}); err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User("locked_out")
+	s, err := postgres.Open(t.Context(), postgres.Options{URL: u.String()}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := pgtest.Exec(t.Context(), super, `alter role locked_out nologin;
+		select pg_terminate_backend(pid) from pg_stat_activity where usename = 'locked_out'`); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the pool may have more connections that it does not know to be gone
+		_, err = s.Count(t.Context(), &query.Query{Table: vigil.TableEvents, Limit: -1})
+		if e, ok := errors.AsType[*vigil.Error](err); !ok || e.Kind != vigil.Unavailable || e.RetryAfter == 0 {
+			t.Errorf("a read: %v", err)
+		}
+	}
+}
