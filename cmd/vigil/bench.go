@@ -201,10 +201,6 @@ func (r *benchRun) questions(ctx context.Context, v *bench.Vigil, peer *bench.Pe
 		return err
 	}
 	const times = 9
-	answers, err := bench.Ask(ctx, ours, bench.Questions(), times)
-	if err != nil {
-		return fmt.Errorf("vigil: %w", err)
-	}
 	bare, err := bench.Ask(ctx, peer.Target, bench.Questions(), times)
 	if err != nil {
 		return fmt.Errorf("postgrest: %w", err)
@@ -212,11 +208,11 @@ func (r *benchRun) questions(ctx context.Context, v *bench.Vigil, peer *bench.Pe
 	if err := peer.Index(ctx); err != nil {
 		return fmt.Errorf("make indexes: %w", err)
 	}
-	indexed, err := bench.Ask(ctx, peer.Target, bench.Questions(), times)
+	both, err := bench.AskInTurn(ctx, []bench.Target{ours, peer.Target}, bench.Questions(), max(r.Rounds, 1), times)
 	if err != nil {
-		return fmt.Errorf("postgrest: %w", err)
+		return err
 	}
-	if err := bench.WriteAnswers(r.std.Out, answers, bare, indexed); err != nil {
+	if err := bench.WriteAnswers(r.std.Out, both[0], bare, both[1]); err != nil {
 		return err
 	}
 	whole, grown, err := v.MeasureAnswer(ctx, ours.Token, 200_000)

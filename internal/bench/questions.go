@@ -130,6 +130,28 @@ func ask(ctx context.Context, client *http.Client, t Target, path string) (io.Re
 }
 
 // get asks for a path and returns how many bytes the answer has.
+// AskInTurn asks several servers in turn, in rounds, so that a machine that gets
+// slower does so for all. The answers are in the order of the servers.
+func AskInTurn(ctx context.Context, targets []Target, questions []Question, rounds, times int) ([][]Answer, error) {
+	out := make([][]Answer, len(targets))
+	for range rounds {
+		for i, t := range targets {
+			answers, err := Ask(ctx, t, questions, times)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", t.Addr, err)
+			}
+			if out[i] == nil {
+				out[i] = answers
+				continue
+			}
+			for k, a := range answers {
+				out[i][k].Times = append(out[i][k].Times, a.Times...)
+			}
+		}
+	}
+	return out, nil
+}
+
 func get(ctx context.Context, client *http.Client, t Target, path string) (int64, error) {
 	body, err := ask(ctx, client, t, path)
 	if err != nil {
