@@ -40,7 +40,7 @@ func NewTransport() *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: 2 * time.Second,
-		WriteBufferSize:       16 << 10,
+		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        16 << 10,
 
 		MaxResponseHeaderBytes: 1 << 20,
@@ -62,7 +62,7 @@ func (g *Gateway) Proxy(c ProxyConfig) (http.Handler, error) {
 	}
 	rp := &httputil.ReverseProxy{
 		Rewrite:      func(pr *httputil.ProxyRequest) { g.rewrite(pr, u) },
-		Transport:    newDirect(c.Transport, u),
+		Transport:    c.Transport,
 		ErrorHandler: upstreamFailed,
 		ErrorLog:     slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
 		BufferPool:   &bufferPool{},
