@@ -318,9 +318,8 @@ func (s *Spool) closeFiles() error {
 		err = s.cur.j.Close()
 	}
 	if s.lock != nil {
-		if cerr := s.lock.Close(); err == nil {
-			err = cerr
-		}
+		// A child that is between fork and exec has the file open too.
+		err = errors.Join(err, syscall.Flock(int(s.lock.Fd()), syscall.LOCK_UN), s.lock.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("close spool: %w", err)
