@@ -33,14 +33,14 @@ type ProxyConfig struct {
 func NewTransport() *http.Transport {
 	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		DialContext:           d.DialContext,
+		DialContext:           dialWide(d),
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true,
 		MaxIdleConnsPerHost:   1024,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: 2 * time.Second,
-		WriteBufferSize:       64 << 10,
+		WriteBufferSize:       16 << 10,
 		ReadBufferSize:        16 << 10,
 
 		MaxResponseHeaderBytes: 1 << 20,
