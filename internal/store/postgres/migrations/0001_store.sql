@@ -184,6 +184,7 @@ begin
   -- hundredths of what an insertion takes.
   execute format('create index on vigil.%I (_occurred, id)', facts);
   execute format('create index on vigil.%I (_type, id)', facts);
+  execute format('create index on vigil.%I (_subtype, id) where _subtype is not null', facts); -- a search by type looks there too
   execute format('create index on vigil.%I (_outcome, id)', facts);
   execute format('create table vigil.%I partition of api.%I default', vigil.part('', t, 'default'), table_name);
   execute format('create table vigil.%I partition of vigil.%I default', vigil.part('_facts_', t, 'default'), facts);
