@@ -63,7 +63,7 @@ var copySizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 2
 // grow makes room for need bytes, where there is memory for them.
 func (c *bodyCopy) grow(need int) bool {
 	class, _ := slices.BinarySearch(copySizes[:], need)
-	size := need
+	size := max(need, 2*cap(c.b))
 	if class < len(copySizes) {
 		size = copySizes[class]
 	}

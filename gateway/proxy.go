@@ -65,7 +65,7 @@ func (g *Gateway) Proxy(c ProxyConfig) (http.Handler, error) {
 		Transport:    c.Transport,
 		ErrorHandler: upstreamFailed,
 		ErrorLog:     slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
-		BufferPool:   &bufferPool{},
+		BufferPool:   &bufferPool{size: 32 << 10},
 	}
 	base := strings.TrimSuffix(u.EscapedPath(), "/")
 	if base == "" {
@@ -261,15 +261,18 @@ func exchangeOf(w http.ResponseWriter) *exchange {
 	return nil
 }
 
-// bufferPool keeps the buffers that bodies are copied through.
-type bufferPool struct{ p sync.Pool }
+// bufferPool keeps the buffers that bodies are copied through, of one size.
+type bufferPool struct {
+	size int
+	p    sync.Pool // of *[]byte
+}
 
 // Get implements [httputil.BufferPool].
 func (b *bufferPool) Get() []byte {
 	if v, ok := b.p.Get().(*[]byte); ok {
 		return *v
 	}
-	return make([]byte, 32<<10)
+	return make([]byte, b.size)
 }
 
 // Put implements [httputil.BufferPool].

@@ -1,9 +1,6 @@
 package gateway
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // maxScrubbed bounds the bodies that are looked through for secrets before the
 // spool has them: a longer one is a bundle, whose secrets are redacted when it
@@ -14,11 +11,10 @@ const maxScrubbed = 64 << 10
 // can be seen without reading it: in forms, and in JSON that is not encoded. What
 // is more to redact is redacted when the record is made. b does not change.
 func scrub(b []byte, contentType, coding string, keep bool) []byte {
-	if len(b) == 0 || coding != "" && !strings.EqualFold(coding, "identity") {
+	media, plain := plainMedia(contentType, coding)
+	if len(b) == 0 || !plain {
 		return b
 	}
-	media, _, _ := strings.Cut(contentType, ";")
-	media = strings.ToLower(strings.TrimSpace(media))
 	var none *rules // redact secrets only
 	switch kind := kindOf(media, b); {
 	case kind == kindForm:

@@ -26,17 +26,24 @@ const structureString = `"\`
 
 // structureOf returns the bytes that matter in a body of this type; "" where all do.
 func structureOf(contentType, coding string) string {
-	if coding != "" && !strings.EqualFold(coding, "identity") {
-		return ""
-	}
-	media, _, _ := strings.Cut(contentType, ";")
-	switch strings.ToLower(strings.TrimSpace(media)) {
+	media, _ := plainMedia(contentType, coding)
+	switch media {
 	case "application/fhir+json", "application/json":
 		return structureJSON
 	case "application/fhir+xml", "application/xml", "text/xml":
 		return structureXML
 	}
 	return ""
+}
+
+// plainMedia returns the media type of a body, in lower case and without parameters,
+// and false where the body is encoded: its bytes are not those of that type.
+func plainMedia(contentType, coding string) (string, bool) {
+	if coding != "" && !strings.EqualFold(coding, "identity") {
+		return "", false
+	}
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.ToLower(strings.TrimSpace(media)), true
 }
 
 // dull reports whether no byte of structure is in p.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"sync"
 )
 
 // wideSize is in what pieces bodies go to the upstream, in bytes: for uploads, the
@@ -15,23 +14,19 @@ const wideSize = 128 << 10
 // [io.Copy] makes, which Transport sends bodies by.
 type wideConn struct {
 	net.Conn
-	buffers *sync.Pool // of *[]byte
+	buffers *bufferPool
 }
 
 // ReadFrom implements [io.ReaderFrom].
 func (c wideConn) ReadFrom(r io.Reader) (int64, error) {
-	buf, ok := c.buffers.Get().(*[]byte)
-	if !ok {
-		b := make([]byte, wideSize)
-		buf = &b
-	}
+	buf := c.buffers.Get()
 	defer c.buffers.Put(buf)
-	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, r, *buf)
+	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, r, buf)
 }
 
 // dialWide returns d's way to connect, for bodies in larger pieces.
 func dialWide(d *net.Dialer) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	buffers := &sync.Pool{}
+	buffers := &bufferPool{size: wideSize}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := d.DialContext(ctx, network, addr)
 		if err != nil {
