@@ -166,11 +166,7 @@ func (s *Spool) drain(ctx context.Context, v *volume) error {
 		}
 		return err
 	}
-	read := s.read
-	if v.spent {
-		read = func(*volume, func(frame, int64) error) error { return nil }
-	}
-	err := read(v, func(f frame, size int64) error {
+	err := s.read(v, func(f frame, size int64) error {
 		if f.kind != kindEnd && f.kind != kindEvents || f.number <= s.ackedUpTo() {
 			return ctx.Err()
 		}

@@ -192,8 +192,12 @@ func (s *Spool) survey() error {
 	return nil
 }
 
-// read gives the frames of a volume that is not being written to yield.
+// read gives the frames of a volume that is not being written to yield; none of one
+// in which nothing waits.
 func (s *Spool) read(v *volume, yield func(f frame, size int64) error) error {
+	if v.spent {
+		return nil
+	}
 	j, err := journal.Open(v.dir, s.options())
 	if err != nil {
 		return err
