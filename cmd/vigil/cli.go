@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -43,6 +45,32 @@ type stdio struct {
 	Out, Err io.Writer
 	Env      []string // as os.Environ
 	Dir      string   // where .env and vigil.yaml are looked for
+}
+
+// env returns a variable of the environment, and whether it is set.
+func (s *stdio) env(name string) (value string, set bool) {
+	for _, v := range s.Env { // the last one counts
+		if text, ok := strings.CutPrefix(v, name+"="); ok {
+			value, set = text, true
+		}
+	}
+	return value, set
+}
+
+// limitMemory tells the Go runtime how much to keep: to collect at so many percent
+// of what lives, unless GOGC says it, and to stay under limit bytes, 0 for no limit,
+// unless configured bytes or GOMEMLIMIT say it.
+func (s *stdio) limitMemory(configured int64, percent int, limit int64) {
+	if _, set := s.env("GOGC"); !set {
+		debug.SetGCPercent(percent)
+	}
+	_, set := s.env("GOMEMLIMIT")
+	switch {
+	case configured > 0:
+		debug.SetMemoryLimit(configured)
+	case limit > 0 && !set:
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 // A usageError ends the program with code 2: the call was wrong, nothing was done.

@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime/debug"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -122,15 +119,7 @@ const (
 
 // forward serves gateways whose events go to another Vigil.
 func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, std *stdio) (err error) {
-	if !slices.ContainsFunc(std.Env, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
-		debug.SetGCPercent(gatewayGC)
-	}
-	switch {
-	case cfg.MemoryLimit > 0:
-		debug.SetMemoryLimit(cfg.MemoryLimit)
-	case !slices.ContainsFunc(std.Env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") }):
-		debug.SetMemoryLimit(gatewayMemory)
-	}
+	std.limitMemory(cfg.MemoryLimit, gatewayGC, gatewayMemory)
 	w, err := c.forwarder(std)
 	if err != nil {
 		return err
@@ -186,12 +175,7 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 // forwarder returns the way to the other Vigil.
 func (c *gatewayCmd) forwarder(std *stdio) (vigil.Writer, error) {
 	fc := forward.Config{URL: c.Forward, Key: spool.Key}
-	token, given := "", false
-	for _, v := range std.Env {
-		if t, ok := strings.CutPrefix(v, "VIGIL_TOKEN="); ok {
-			token, given = t, true
-		}
-	}
+	token, given := std.env("VIGIL_TOKEN")
 	switch {
 	case c.TokenFile != "":
 		fc.Token = forward.TokenFile(c.TokenFile)

@@ -7,9 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -176,25 +173,14 @@ const (
 // embedded store is blocks that come and go with queries and seals, so collecting at
 // half instead of once again of what lives costs little and halves what is held.
 func (s *serving) limitMemory() {
-	unset := func(name string) bool {
-		return !slices.ContainsFunc(s.std.Env, func(v string) bool { return strings.HasPrefix(v, name+"=") })
-	}
-	percent := 50
+	percent, limit := 50, int64(0)
 	switch {
 	case len(s.cfg.Gateways) > 0:
 		percent = gatewayStoreGC
 	case s.cfg.IsPostgres():
-		percent = databaseGC
-		if s.cfg.MemoryLimit == 0 && unset("GOMEMLIMIT") {
-			debug.SetMemoryLimit(databaseMemory)
-		}
+		percent, limit = databaseGC, databaseMemory
 	}
-	if s.cfg.MemoryLimit > 0 {
-		debug.SetMemoryLimit(s.cfg.MemoryLimit)
-	}
-	if unset("GOGC") {
-		debug.SetGCPercent(percent)
-	}
+	s.std.limitMemory(s.cfg.MemoryLimit, percent, limit)
 }
 
 // listen opens the listeners of the API and of health and metrics.
