@@ -7,7 +7,14 @@ log=.tools/test.log
 go test -timeout 15m -v ./... >"$log" 2>&1
 code=$?
 grep -E '^(ok|FAIL|panic:)|^--- FAIL|^\s+--- FAIL' "$log"
-[ "$code" = 0 ] || { echo "the whole output:"; grep -vE '^\s*(=== |--- PASS)' "$log" | tail -n 400; }
+# What a failed test said stands between the end of the one before and its own; what
+# a property test drew is in its file below testdata, and is long.
+[ "$code" = 0 ] || awk '
+  /\[rapid\] draw|^ *=== / { next }
+  /^ *--- (PASS|SKIP)|^ok / { n = 0; next }
+  { said[n++] = $0 }
+  /^--- FAIL|^FAIL|^panic:/ { for (i = n > 60 ? n - 60 : 0; i < n; i++) print said[i]; n = 0 }
+' "$log"
 echo "tests: $(grep -cE '^\s*--- PASS' "$log") passed, $(grep -cE '^\s*--- FAIL' "$log") failed"
 left=$(grep -E 'left out: ' "$log" | sed -E 's/^ *[^ ]+: //' | sort -u)
 [ -z "$left" ] || printf '%s\n' "$left"

@@ -32,7 +32,11 @@ func TestByKeyHalved(t *testing.T) {
 		return nil
 	}
 	s := open(t, dir, k, func(c *spool.Config) { c.ByKey, c.MinPause, c.MaxPause = true, time.Millisecond, time.Millisecond })
-	for _, rec := range []string{"1", "2", "bad", "3"} {
+	end(t, s, 0, "first")
+	for s.Status().Retries == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for _, rec := range []string{"1", "2", "bad", "3"} { // one batch, the one before being under way
 		end(t, s, 0, rec)
 	}
 	k.set(func(k *keeper) { k.down = false })
@@ -40,14 +44,14 @@ func TestByKeyHalved(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	s.Close()
-	same(t, k.got(), "t 1", "t 2")
+	same(t, k.got(), "t first", "t 1", "t 2")
 	k.set(func(k *keeper) { quarantine = nil })
 	s = open(t, dir, k, func(c *spool.Config) {
 		c.ByKey = true
 		c.Events = func(rec []byte) ([]*vigil.Event, error) { return nil, errors.New("made again") }
 	})
 	flush(t, s)
-	same(t, k.got(), "t 1", "t 2", `quarantine {"bytes":"YmFk","for":"t","reason":"no good"}`, "t 3")
+	same(t, k.got(), "t first", "t 1", "t 2", `quarantine {"bytes":"YmFk","for":"t","reason":"no good"}`, "t 3")
 }
 
 // TestHalvedThenTaken has a batch refused for good, and the process end when a half
