@@ -6,10 +6,10 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"vigil"
@@ -41,10 +41,14 @@ type RecorderConfig struct {
 }
 
 // The bounds of a Recorder. A refused request is cheap for who sends it, so only
-// the first ones of a flood are written one by one; the rest are counted.
+// the first ones of a flood are written one by one; the rest are counted. A
+// question may be a megabyte long, so that bytes are bounded as well: those that
+// wait, and those of a group, which must fit a commit.
 const (
 	queueLength   = 8192
+	queueBytes    = 32 << 20
 	groupLength   = 1024
+	groupBytes    = 1 << 20
 	refusedPerSec = 20
 	refusedBurst  = 100
 )
@@ -56,20 +60,23 @@ const (
 type Recorder struct {
 	cfg        RecorderConfig
 	queue      chan *vigil.Event
+	room       *semaphore.Weighted // the bytes of documents that may wait
 	limit      *rate.Limiter
 	suppressed atomic.Int64 // refused requests that were only counted
 	gap        atomic.Int64 // doings that the store could not take
 	failing    atomic.Bool
-	closing    sync.Once
-	done       chan struct{} // closed when Run begins to drain
+	ending     context.Context // ends when Run begins to drain
+	end        context.CancelFunc
 }
 
 // NewRecorder returns a Recorder; nothing is written before [Recorder.Run].
 func NewRecorder(cfg RecorderConfig) *Recorder {
-	return &Recorder{
-		cfg: cfg, queue: make(chan *vigil.Event, queueLength),
-		limit: rate.NewLimiter(refusedPerSec, refusedBurst), done: make(chan struct{}),
+	r := &Recorder{
+		cfg: cfg, queue: make(chan *vigil.Event, queueLength), room: semaphore.NewWeighted(queueBytes),
+		limit: rate.NewLimiter(refusedPerSec, refusedBurst),
 	}
+	r.ending, r.end = context.WithCancel(context.Background())
+	return r
 }
 
 // Record takes one doing. It is safe for concurrent use.
@@ -78,18 +85,21 @@ func (r *Recorder) Record(d Doing) {
 		r.gap.Add(max(d.Count, 1))
 		return
 	}
-	select {
-	case <-r.done: // nobody reads the queue any more
+	e := r.event(d)
+	if r.ending.Err() != nil || r.room.Acquire(r.ending, weight(e)) != nil { // nobody reads the queue any more
 		r.late(d)
 		return
-	default:
 	}
 	select {
-	case r.queue <- r.event(d):
-	case <-r.done:
+	case r.queue <- e:
+	case <-r.ending.Done():
+		r.room.Release(weight(e))
 		r.late(d)
 	}
 }
+
+// weight is what an event takes of the room in the queue.
+func weight(e *vigil.Event) int64 { return min(int64(len(e.Doc)), queueBytes) }
 
 // late tells of a doing that came after the end: it is in no table.
 func (r *Recorder) late(d Doing) {
@@ -124,7 +134,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 				r.write([]*vigil.Event{r.event(d)})
 			}
 		case <-ctx.Done():
-			r.closing.Do(func() { close(r.done) })
+			r.end()
 			r.drain()
 			if gap, refused := r.gap.Load(), r.suppressed.Load(); gap > 0 || refused > 0 {
 				r.cfg.Log.Error("the store took no more of Vigil's own events", "events", gap, "refused_requests", refused)
@@ -147,13 +157,15 @@ func (r *Recorder) drain() {
 	}
 }
 
-// group takes what else is queued.
+// group takes what else is queued, as much as goes together.
 func (r *Recorder) group(first *vigil.Event) []*vigil.Event {
-	events := []*vigil.Event{first}
-	for len(events) < groupLength {
+	events, bytes := []*vigil.Event{first}, weight(first)
+	r.room.Release(weight(first))
+	for len(events) < groupLength && bytes < groupBytes {
 		select {
 		case e := <-r.queue:
-			events = append(events, e)
+			r.room.Release(weight(e))
+			events, bytes = append(events, e), bytes+weight(e)
 		default:
 			return events
 		}
@@ -180,33 +192,40 @@ func (r *Recorder) sum() {
 	if len(events) == 0 {
 		return
 	}
-	if !r.try(events) {
+	if r.try(events) != nil {
 		r.suppressed.Add(refused)
 		r.gap.Add(gap)
 	}
 }
 
-// write writes a group, or adds it to the gap.
+// write writes a group, or adds it to the gap. Where one event is at fault it
+// takes no others with it.
 func (r *Recorder) write(events []*vigil.Event) {
-	if !r.try(events) {
+	switch err := r.try(events); {
+	case err == nil:
+	case vigil.ForGood(err) && len(events) > 1:
+		for i := range events {
+			r.write(events[i : i+1])
+		}
+	default:
 		r.gap.Add(int64(len(events)))
 	}
 }
 
-// try reports whether the store took the events. The context is not a
-// request's: a client that hangs up must not take the record with it.
-func (r *Recorder) try(events []*vigil.Event) bool {
+// try has the store take the events. The context is not a request's: a client
+// that hangs up must not take the record with it.
+func (r *Recorder) try(events []*vigil.Event) error {
 	err := r.cfg.Store.Write(context.Background(), events)
-	if was := r.failing.Swap(err != nil); err != nil && !was {
+	if was := r.failing.Swap(err != nil && !vigil.ForGood(err)); err != nil && !was {
 		r.cfg.Log.Error("the store does not take Vigil's own events; they are counted until it does", "err", err)
 	}
-	return err == nil
+	return err
 }
 
 // event makes the document of d, in logserver's recommended schema.
 func (r *Recorder) event(d Doing) *vigil.Event {
 	now := r.cfg.Now().UTC()
-	for _, s := range []*string{&d.Who, &d.Role, &d.Table, &d.Query} {
+	for _, s := range []*string{&d.Who, &d.Role, &d.Table, &d.Query, &d.Message} {
 		*s = strings.ReplaceAll(*s, "\x00", "\uFFFD") // clients' words; jsonb holds no NUL
 	}
 	type agent struct {

@@ -163,3 +163,63 @@ func TestRecorderRecordsTheGap(t *testing.T) {
 		}
 	})
 }
+
+// TestRecorderTakesLongQuestions has more asked at a time than fits one commit.
+func TestRecorderTakesLongQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, f, stop := recording(t)
+		w := f.Writer
+		f.Writer = vigil.WriterFunc(func(ctx context.Context, events []*vigil.Event) error {
+			bytes := 0
+			for _, e := range events {
+				bytes += len(e.Doc)
+			}
+			if bytes > 2*groupBytes {
+				return vigil.Errorf(vigil.TooLarge, "%d bytes fit no commit", bytes)
+			}
+			return w.Write(ctx, events)
+		})
+		const asked = 60
+		long := strings.Repeat("<", 20_000) // six bytes each in JSON
+		for range asked {
+			r.Record(Doing{Action: "read", Who: "reader", Table: "events", Query: long, Message: "log read"})
+		}
+		docs := stop()
+		if len(docs) != asked {
+			t.Fatalf("%d events, want %d: the last is %q", len(docs), asked, docs[len(docs)-1].Message)
+		}
+		for _, d := range docs {
+			if d.Message != "log read" || d.Entity.Query != long {
+				t.Fatalf("recorded %q with a question of %d bytes", d.Message, len(d.Entity.Query))
+			}
+		}
+	})
+}
+
+// TestRecorderLosesOneOfAGroup has one event of a group that the store never takes.
+func TestRecorderLosesOneOfAGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, f, stop := recording(t)
+		w := f.Writer
+		f.Writer = vigil.WriterFunc(func(ctx context.Context, events []*vigil.Event) error {
+			for _, e := range events {
+				if strings.Contains(string(e.Doc), "the bad one") {
+					return vigil.Errorf(vigil.Invalid, "it cannot be kept")
+				}
+			}
+			return w.Write(ctx, events)
+		})
+		group := []*vigil.Event{r.event(Doing{Message: "before"}), r.event(Doing{Message: "the bad one"}), r.event(Doing{Message: "after"})}
+		r.write(group)
+		r.Record(Doing{Message: "role \"\x00\" does not exist"})
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		docs := stop()
+		if len(docs) != 4 || docs[0].Message != "before" || docs[1].Message != "after" || docs[2].Message != "role \"\uFFFD\" does not exist" {
+			t.Fatalf("recorded %+v", docs)
+		}
+		if gap := docs[3]; gap.Entity.Detail[0]["count"] != "1" {
+			t.Errorf("the gap is recorded as %+v", gap)
+		}
+	})
+}
