@@ -58,8 +58,9 @@ var architecture = map[string]string{
 	"internal/transfer":                ". internal/query internal/jsonb internal/store internal/durable",
 	"internal/config":                  ".",
 	"internal/telemetry":               "",
-	"internal/pgtest":                  "",
-	"internal/bench":                   "internal/pgtest",
+	"internal/freeport":                "",
+	"internal/pgtest":                  "internal/freeport",
+	"internal/bench":                   "internal/pgtest internal/freeport",
 	"internal/server":                  ". internal/query internal/store internal/ledger internal/web internal/auth internal/logapi internal/postgrest internal/telemetry internal/jsonb",
 	"cmd/vigil":                        "*",
 }

@@ -9,6 +9,7 @@ import (
 
 	"vigil/gateway"
 	"vigil/internal/bench"
+	"vigil/internal/freeport"
 )
 
 // play is a peer of the gateway's measurement: a process of its own.
@@ -100,7 +101,7 @@ func (g *gatewayRun) measure(ctx context.Context, spool, strict bench.Front, pee
 
 // peer starts this binary as another server.
 func (g *gatewayRun) peer(ctx context.Context, name, play string) (bench.Front, error) {
-	addr, err := bench.FreeAddr()
+	addr, err := freeport.Addr()
 	if err != nil {
 		return bench.Front{}, err
 	}
@@ -116,7 +117,7 @@ func (g *gatewayRun) peer(ctx context.Context, name, play string) (bench.Front, 
 func (g *gatewayRun) front(ctx context.Context, name, durability string) (bench.Front, error) {
 	f := bench.Front{Name: name}
 	var err error
-	if f.Addr, err = bench.FreeAddr(); err != nil {
+	if f.Addr, err = freeport.Addr(); err != nil {
 		return f, err
 	}
 	v, err := g.start(ctx, durability, func(v *bench.Vigil) {

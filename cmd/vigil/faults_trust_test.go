@@ -112,7 +112,7 @@ func TestFaultNoKey(t *testing.T) {
 	p.mustStart()
 	keys := []string{first, second, first}
 	var starts []string // the third is written behind the start
-	for deadline := time.Now().Add(10 * time.Second); len(starts) <= len(keys) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); len(starts) <= len(keys) && time.Now().Before(deadline); {
 		_, body, err := p.do(t.Context(), http.MethodGet, "/system?select=m:event->>message&event->>message=like.vigil%20started*&order=id", "auditor", "")
 		if err != nil {
 			t.Fatal(err)
@@ -211,7 +211,7 @@ func (p *process) mustPost(n string) {
 // checkpoint waits for a checkpoint and returns it.
 func (p *process) checkpoint() string {
 	p.t.Helper()
-	for range 200 {
+	for range 2400 {
 		status, body, err := p.do(context.Background(), http.MethodGet, "/log/checkpoint", "", "")
 		if err == nil && status == http.StatusOK {
 			return body
@@ -225,7 +225,7 @@ func (p *process) checkpoint() string {
 // notReady waits until the server says why it is not ready, and returns that.
 func (p *process) notReady() string {
 	p.t.Helper()
-	for range 400 {
+	for range 2400 {
 		resp, err := http.Get("http://" + p.admin + "/ready")
 		if err == nil {
 			body, rerr := io.ReadAll(resp.Body)

@@ -82,7 +82,7 @@ func (g *gatewayProcess) start() {
 		close(end)
 	}(g.cmd, g.end)
 	g.t.Cleanup(func() { g.signal(syscall.SIGKILL) })
-	for range 1000 {
+	for range 6000 {
 		if conn, err := net.Dial("tcp", g.listen); err == nil {
 			conn.Close()
 			return
@@ -159,7 +159,7 @@ func (p *process) exchanges() (exchanges, audits map[string]int) {
 // AuditEvents too, which come a little later.
 func (p *process) settled(want func(exchanges map[string]int) bool) (exchanges, audits map[string]int) {
 	p.t.Helper()
-	for range 200 {
+	for range 1200 {
 		if exchanges, audits = p.exchanges(); want(exchanges) && len(audits) >= len(exchanges) {
 			return exchanges, audits
 		}
@@ -339,7 +339,7 @@ func TestGatewayWithStore(t *testing.T) {
 		return err == nil && strings.Contains(body, `"policies of the gateway in force"`) &&
 			strings.Contains(body, `"policies of the gateway changed"`) && strings.Contains(body, `{"excluded": 2}`)
 	}
-	for i := 0; i < 100 && !told(); i++ {
+	for i := 0; i < 3000 && !told(); i++ {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if !told() {

@@ -199,7 +199,7 @@ func (p *process) recorded(t *testing.T, n int) string {
 		}
 	}
 	var audits []struct{ Event json.RawMessage }
-	for range 200 {
+	for range 2400 {
 		get("/exchanges?order=id&select=id:event->>id,method:event->>method,interaction:event->>interaction,path:event->>path,query:event->>query,"+
 			"type:event->>type,key:event->>key,version:event->>version,outcome:event->>outcome,status:event->status,patients:event->patients,returned:event->returned,entries:event->entries", &rows)
 		get("/audit_events?order=id&select=event", &audits)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"vigil/internal/auth"
+	"vigil/internal/freeport"
 )
 
 // secret signs the tokens of every server in these tests.
@@ -66,12 +66,11 @@ func newProcess(t testing.TB, dir string) *process {
 
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Addr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // start starts the process without waiting for it.
@@ -107,7 +106,7 @@ func (p *process) start() {
 // up waits until the server is ready, and reports whether it got there before
 // it ended.
 func (p *process) up() bool {
-	for range 3000 {
+	for range 9000 {
 		select {
 		case <-p.end:
 			return false

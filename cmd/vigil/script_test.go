@@ -46,7 +46,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: await SOCKET")
 	}
 	err := fmt.Errorf("not tried")
-	for end := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		var c net.Conn
 		if c, err = net.Dial("unix", args[0]); err == nil {
 			_ = c.Close()

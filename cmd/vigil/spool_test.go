@@ -29,7 +29,7 @@ func TestSpoolStatus(t *testing.T) {
 	if _, err := s.End(t.Context(), 0, []byte("whole")); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); s.Status().Retries == 0 && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); s.Status().Retries == 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond) // what was tried once is waiting, too
 	}
 	if code, out := command(t, "spool", "status", dir); code != 1 || !strings.Contains(out, "vigil_spool_waiting_bytes") {

@@ -90,7 +90,7 @@ func TestTakeOver(t *testing.T) {
 	}
 	p.flags = []string{"--migrate", "--anon-role", "web_anon"}
 	p.start()
-	for end := time.Now().Add(20 * time.Second); one(t, store, "select (to_regclass('api.events') is not null and to_regclass('vigil.tree') is not null)::text") != "true" ||
+	for end := time.Now().Add(time.Minute); one(t, store, "select (to_regclass('api.events') is not null and to_regclass('vigil.tree') is not null)::text") != "true" ||
 		one(t, store, "select coalesce(max(id), 0)::text from api.events") == "0"; time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			p.kill()

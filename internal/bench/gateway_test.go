@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"vigil/internal/freeport"
 )
 
 // upstreamFor starts the upstream in this process.
@@ -23,7 +25,7 @@ func upstreamFor(t *testing.T) string {
 // listening runs a server until the test ends, and waits until it listens.
 func listening(t *testing.T, serve func(ctx context.Context, addr string) error) string {
 	t.Helper()
-	addr, err := freeAddr()
+	addr, err := freeport.Addr()
 	if err != nil {
 		t.Fatal(err)
 	}

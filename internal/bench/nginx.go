@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"vigil/internal/freeport"
 )
 
 // nginxConf is nginx as who knows it would set it up for such an upstream: it
@@ -64,7 +66,7 @@ func StartNginx(ctx context.Context, dir, upstream string) (*Process, error) {
 			return nil, exec.ErrNotFound
 		}
 	}
-	addr, err := freeAddr()
+	addr, err := freeport.Addr()
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +118,3 @@ func killedBy(exit *exec.ExitError, s syscall.Signal) bool {
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == s
 }
-
-// FreeAddr returns an address of this machine that nobody listens at.
-func FreeAddr() (string, error) { return freeAddr() }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"vigil/internal/freeport"
 )
 
 // Secret signs the tokens of both servers in a measurement.
@@ -34,24 +35,15 @@ type Vigil struct {
 
 // NewVigil chooses free ports for a server over dir.
 func NewVigil(binary, dir string) (*Vigil, error) {
-	addr, err := freeAddr()
+	addr, err := freeport.Addr()
 	if err != nil {
 		return nil, err
 	}
-	admin, err := freeAddr()
+	admin, err := freeport.Addr()
 	if err != nil {
 		return nil, err
 	}
 	return &Vigil{Binary: binary, Dir: dir, Addr: addr, Admin: admin}, nil
-}
-
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // Start starts the server and returns how long it took until it was ready.

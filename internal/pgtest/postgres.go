@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"vigil/internal/freeport"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -69,7 +70,7 @@ func Start(dir string, o Options) (*Cluster, error) {
 }
 
 func run(dir, postgres string, who *account, o Options) (*Cluster, error) {
-	port, err := freePort()
+	port, err := freeport.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -180,13 +181,4 @@ func binDir() (string, error) {
 		}
 	}
 	return "", fmt.Errorf("PostgreSQL 15's initdb: %w", ErrNotInstalled)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"vigil/internal/freeport"
 )
 
 // Server is a running PostgREST.
@@ -52,8 +54,8 @@ func startPostgREST(dir, program string, who *account, dbURI string, env map[str
 		}
 		program = copied
 	}
-	port, err1 := freePort()
-	admin, err2 := freePort()
+	port, err1 := freeport.Find()
+	admin, err2 := freeport.Find()
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}

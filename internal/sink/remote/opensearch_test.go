@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"vigil"
+	"vigil/internal/freeport"
 	"vigil/internal/sink"
 	"vigil/internal/store"
 )
@@ -46,12 +46,10 @@ func newOpenSearch(t *testing.T) *openSearch {
 		}
 		t.Skip("OpenSearch is not installed: make tools brings it")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	return &openSearch{t: t, lib: lib, dir: t.TempDir(), port: port, url: fmt.Sprintf("http://127.0.0.1:%d", port)}
 }
 
