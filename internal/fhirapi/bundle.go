@@ -218,9 +218,13 @@ func replay(added []*entry, events []*vigil.Event) bool {
 
 // conditions searches for what entries are to be added only if it is not there.
 func (a *API) conditions(c *call, creates []*entry) error {
+	asked := 0
 	for _, e := range creates {
 		if e.err != nil || e.condition == "" {
 			continue
+		}
+		if asked += len(e.condition); asked > maxRecorded {
+			return errCostly()
 		}
 		values, err := parseCondition(e.condition)
 		if err != nil {
@@ -253,13 +257,13 @@ func (a *API) others(c *call, b *bundle) {
 	defer cancel()
 	c.ctx = ctx
 	var asked []string
-	rows := int64(0)
+	rows, length := int64(0), 0
 	for _, e := range b.entries {
 		if e.err != nil || e.answer != nil || e.method == http.MethodPost {
 			continue
 		}
-		if len(asked) == maxReads || rows >= int64(a.MaxCount) {
-			e.err = fail(http.StatusForbidden, "too-costly", "the Bundle reads too much: send several")
+		if length += len(e.url); length > maxRecorded || len(asked) == maxReads || rows >= int64(a.MaxCount) {
+			e.err = errCostly()
 			continue
 		}
 		access.Rows = 0
@@ -287,16 +291,23 @@ func (a *API) others(c *call, b *bundle) {
 // is what one page may have, and one more page.
 const maxReads = 100
 
-// maxRecorded is how much of a question is recorded, in bytes.
-const maxRecorded = 8 << 10
+// maxRecorded is how long the questions of a Bundle may be together, in bytes:
+// each is recorded whole.
+const maxRecorded = 1 << 20
+
+func errCostly() *Error {
+	return fail(http.StatusForbidden, "too-costly", "the Bundle reads too much: send several")
+}
 
 // recordRead has the record of access say that the request read, although it also
-// writes.
+// writes, and what it asked beside what it asked before.
 func (c *call) recordRead(question string) {
 	access := c.access()
-	access.Write = false
 	question = web.Readable(question)
-	access.Query = strings.ToValidUTF8(question[:min(len(question), maxRecorded)], "")
+	if !access.Write {
+		question = access.Query + "\n" + question
+	}
+	access.Write, access.Asked, access.Query = false, true, question
 }
 
 // answer makes the answer to the Bundle, an entry for each of its entries.

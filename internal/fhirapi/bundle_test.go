@@ -388,6 +388,29 @@ func TestReadsInBundles(t *testing.T) {
 	}
 }
 
+// TestLongReadsInBundles: nothing that a Bundle asks is left out of the record,
+// however much it asks.
+func TestLongReadsInBundles(t *testing.T) {
+	f := newFace(t, openMemory(t))
+	id := f.create(sample(t))
+	padding := "AuditEvent?_id=x" + strings.Repeat("&_id=x", 5000)
+	read := func(url string) string { return `{"request":{"method":"GET","url":"` + url + `"}}` }
+	f.must(200, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[`+read(padding)+`,`+read("AuditEvent/"+id)+`]}`)
+	if !strings.HasSuffix(f.access.Query, "\nGET AuditEvent/"+id) || !strings.HasPrefix(f.access.Query, "GET "+padding) {
+		t.Errorf("recorded of a long and a short read: %d bytes, … %q", len(f.access.Query), f.access.Query[max(0, len(f.access.Query)-80):])
+	}
+	conditional := `{"resource":` + sample(t) + `,"request":{"method":"POST","url":"AuditEvent","ifNoneExist":"_id=` + id + `"}}`
+	f.must(200, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[`+conditional+`,`+conditional+`,`+read("AuditEvent/"+id)+`]}`)
+	if want := "_id=" + id + "\n_id=" + id + "\nGET AuditEvent/" + id; f.access.Query != want {
+		t.Errorf("recorded of two conditions and a read: %q, want %q", f.access.Query, want)
+	}
+	more := strings.Repeat(read(padding)+",", maxRecorded/len(padding))
+	n := parsed(t, f.must(200, "POST", "/fhir", `{"resourceType":"Bundle","type":"batch","entry":[`+more+read(padding)+`]}`))
+	if got := strings.Fields(statuses(t, n)); got[len(got)-1] != "403" || strings.Contains(strings.Join(got[:len(got)-1], " "), "403") {
+		t.Errorf("reads of more than %d bytes: %v", maxRecorded, got)
+	}
+}
+
 // TestCostlyBundles: a Bundle is no way to ask for more than requests may.
 func TestCostlyBundles(t *testing.T) {
 	f := newFace(t, openMemory(t), func(c *Config) { c.MaxCount = 10 })

@@ -127,6 +127,7 @@ func (a *API) source(c *call) (search.Source, error) {
 	if len(src.Tables) == 0 {
 		return src, a.Allow(c.principal, vigil.TableAuditEvents, auth.Search)
 	}
+	c.access().Asked = true
 	if len(src.Tables) > 1 {
 		c.access().Table = strings.Join(src.Tables, ",")
 	}
