@@ -215,7 +215,9 @@ func TestCodingBombs(t *testing.T) {
 func TestStalledClients(t *testing.T) {
 	const clients, limit = 100, 4 << 20
 	stop := make(chan struct{})
+	reached := make(chan struct{}, 2*clients)
 	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached <- struct{}{}
 		w.Header().Set("Content-Type", "application/fhir+json")
 		for {
 			select {
@@ -241,8 +243,11 @@ func TestStalledClients(t *testing.T) {
 		fmt.Fprintf(conn, "GET /fhir/Patient/p-%d HTTP/1.1\r\nHost: h\r\n\r\n", i)
 		conns = append(conns, conn)
 	}
+	for range clients { // else some would be gone before anybody had heard of them
+		<-reached
+	}
 	most := int64(0)
-	for range 20 {
+	for i := 0; i < 20 || i < 500 && most < limit/2; i++ {
 		time.Sleep(20 * time.Millisecond)
 		most = max(most, s.g.Stats().Copied)
 	}
