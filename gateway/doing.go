@@ -80,16 +80,16 @@ func (g *Gateway) tellRest() {
 
 // exclude counts a request that a policy leaves out. Counts are told a minute
 // after the first of them, or when the gateway closes.
-func (g *Gateway) exclude(policy int) {
+func (g *Gateway) exclude(by *policy) {
 	e := &g.excluded
 	e.total.Add(1)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.counts == nil {
-		e.counts, e.since = map[int]int64{}, g.c.Now()
+		e.counts, e.since = map[*policy]int64{}, g.c.Now()
 		e.timer = time.AfterFunc(g.c.ExcludedEvery, g.tellExcluded)
 	}
-	e.counts[policy]++
+	e.counts[by]++
 }
 
 // tellExcluded makes an event of the counts.
@@ -106,12 +106,11 @@ func (g *Gateway) tellExcluded() {
 		return
 	}
 	d := doing{severity: "info", action: "exclude", outcome: "0", at: g.c.Now(), counted: "excluded", since: since}
-	ps := g.policies.Load()
-	for i, n := range counts {
+	for pol, n := range counts {
 		d.count += n
 		rule := "the level where no policy says one"
-		if i >= 0 && i < len(ps.all) {
-			rule = ps.all[i].label()
+		if pol != nil {
+			rule = pol.label()
 		}
 		d.details = append(d.details, map[string]any{"policy": rule, "requests": n})
 	}

@@ -137,7 +137,7 @@ type Gateway struct {
 	excluded struct {
 		total  atomic.Int64
 		mu     sync.Mutex
-		counts map[int]int64 // by policy; nil: none since the last event
+		counts map[*policy]int64 // by policy, nil for none; nil: nothing since the last event
 		since  time.Time
 		timer  *time.Timer
 	}
@@ -224,7 +224,7 @@ func New(c Config) (*Gateway, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{c: c, spool: c.Spool}
-	ps, err := g.checkPolicies(c.Policies)
+	ps, err := g.checkPolicies(c.Level, c.Policies)
 	if err != nil {
 		return nil, err
 	}
@@ -243,8 +243,8 @@ func New(c Config) (*Gateway, error) {
 }
 
 // checkPolicies reads policies without putting them into force.
-func (g *Gateway) checkPolicies(list []Policy) (*policies, error) {
-	ps, err := newPolicies(list, g.c.Level, g.c.Pseudonyms)
+func (g *Gateway) checkPolicies(level Level, list []Policy) (*policies, error) {
+	ps, err := newPolicies(list, level, g.c.Pseudonyms)
 	if err == nil && g.c.Spool == nil && ps.strict() {
 		err = errNoSpool
 	}
@@ -254,16 +254,32 @@ func (g *Gateway) checkPolicies(list []Policy) (*policies, error) {
 // Policies returns the policies in force as text, for Config.PoliciesBefore.
 func (g *Gateway) Policies() string { return g.policies.Load().text }
 
-// SetPolicies puts other policies into force, for requests from now on, and
-// tells the table system of them.
-func (g *Gateway) SetPolicies(list []Policy) error {
-	ps, err := g.checkPolicies(list)
+// SetPolicies puts other policies into force, with the level where none of them
+// says one (Unset is Metadata), and tells the table system of the change. Requests
+// under way keep those that they began with. With an error the old ones stay; see
+// [Gateway.RefusePolicies].
+func (g *Gateway) SetPolicies(level Level, list []Policy) error {
+	ps, err := g.checkPolicies(level, list)
 	if err != nil {
 		return err
+	}
+	if ps.text == g.Policies() {
+		return nil
 	}
 	g.tellExcluded()
 	g.tellPolicies(g.policies.Swap(ps).text)
 	return nil
+}
+
+// RefusePolicies tells the log and the table system that policies which somebody
+// meant to put into force are not, and why, and that the old ones go on.
+func (g *Gateway) RefusePolicies(why error) {
+	g.c.Log.Error("new policies are refused; the old ones stay in force", "err", why)
+	g.tell(doing{
+		severity: "error", action: "update", outcome: "8", at: g.c.Now(),
+		message: "new policies of the gateway are refused; the old ones stay in force",
+		details: []map[string]any{{"refused": why.Error()}, {"policies": json.RawMessage(g.Policies())}},
+	})
 }
 
 // tellPolicies tells what is in force, and what was before where that differs.

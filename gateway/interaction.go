@@ -20,9 +20,8 @@ type target struct {
 }
 
 // classify reads a request as FHIR's RESTful API has it (R4 and R5, section
-// "RESTful API"). path is escaped and begins at the base of the server.
-func classify(method, path, rawQuery, ifNoneExist string) target {
-	segs := segments(path)
+// "RESTful API"). segs are those of the path below the base of the server.
+func classify(method string, segs []string, rawQuery, ifNoneExist string) target {
 	t := target{route: method + " " + template(segs)}
 	t.read(method, segs, rawQuery, ifNoneExist)
 	t.patients = appendPatients(nil, t.typ, rawQuery)
@@ -248,12 +247,15 @@ func isType(s string) bool {
 }
 
 // splitBase cuts the base of the FHIR server off an escaped path. An empty base
-// is found: it is what comes before the first part that FHIR has a meaning for.
+// is found: it is what comes before the first part that FHIR has a meaning for. A
+// path that is not below it is returned whole.
 func splitBase(path, base string) (rest string, ok bool) {
 	if base != "" {
 		base = strings.TrimSuffix(base, "/")
-		rest, ok = strings.CutPrefix(path, base)
-		return rest, ok && (rest == "" || rest[0] == '/')
+		if rest, ok = strings.CutPrefix(path, base); ok && (rest == "" || rest[0] == '/') {
+			return rest, true
+		}
+		return path, false
 	}
 	at := 0
 	for s := range strings.SplitSeq(path, "/") {
@@ -265,7 +267,23 @@ func splitBase(path, base string) (rest string, ok bool) {
 	if strings.Trim(path, "/") == "" {
 		return "", true
 	}
-	return "", false
+	return path, false
+}
+
+// belowBase returns the segments of a path below the base, in whatever way the
+// path is written. Where it is not below it they are all of them.
+func belowBase(segs []string, base string) ([]string, bool) {
+	if base == "" {
+		if i := slices.IndexFunc(segs, isWord); i >= 0 {
+			return segs[i:], true
+		}
+		return segs, len(segs) == 0
+	}
+	b := segments(base)
+	if len(segs) < len(b) || !slices.EqualFunc(segs[:len(b)], b, strings.EqualFold) {
+		return segs, false
+	}
+	return segs[len(b):], true
 }
 
 // appendPatients adds the patients that search parameters name.

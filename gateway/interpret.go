@@ -13,14 +13,14 @@ import (
 // interpret makes the exchange of a capture: it reads the bodies.
 func (r *Reader) interpret(c *capture) *vigil.Exchange {
 	x := c.exchange()
-	rest, inBase := splitBase(c.path, c.base)
 	var t target
+	segs, inBase := belowBase(segments(c.path), c.base)
 	if inBase {
-		t = classify(c.method, rest, c.query, c.ifNoneExist)
+		t = classify(c.method, segs, c.query, c.ifNoneExist)
 	} else {
-		t = target{route: c.method + " " + template(segments(c.path))}
+		t = target{route: c.method + " " + template(segs)}
 	}
-	in := interpreter{x: x, c: c, t: &t, base: strings.TrimSuffix(c.path, rest), rules: readRules(c.redact, r.pseudonyms)}
+	in := interpreter{x: x, c: c, t: &t, base: c.shownBase(), rules: readRules(c.redact, r.pseudonyms)}
 	in.req = in.read(body{which: "request", b: c.reqBody, media: c.contentType, coding: c.contentEncoding, cut: c.reqCut, unread: c.reqUnread, keep: c.keepReq}, r)
 	in.resp = in.read(body{which: "response", b: c.respBody, media: c.respType, coding: c.respCoding, cut: c.respCut, unread: c.respUnread, keep: c.keepResp}, r)
 	in.run()
@@ -28,6 +28,18 @@ func (r *Reader) interpret(c *capture) *vigil.Exchange {
 		r.pages.link(x, in.resp, in.rules)
 	}
 	return x
+}
+
+// shownBase is what comes before the FHIR part of the path, as the client sees it.
+func (c *capture) shownBase() string {
+	rest, ok := splitBase(c.path, c.base)
+	switch {
+	case ok:
+		return strings.TrimSuffix(c.path, rest)
+	case c.base == "":
+		return c.path
+	}
+	return strings.TrimSuffix(c.base, "/")
 }
 
 // exchange is c without what is read from its bodies.

@@ -34,6 +34,29 @@ func fits(parts, segs []string) bool {
 		func(i, j int) bool { return glob(parts[i], segs[j]) })
 }
 
+// matchesFold is matches for segments that may be written in the other case.
+func (p *pattern) matchesFold(segs []string) bool {
+	return wild(len(p.parts), len(segs), func(i int) bool { return p.parts[i] == "**" }, func(i, j int) bool {
+		part, seg := p.parts[i], segs[j]
+		return wild(len(part), len(seg), func(k int) bool { return part[k] == '*' },
+			func(k, l int) bool { return lower(part[k]) == lower(seg[l]) })
+	})
+}
+
+// lower is c as a small letter, where it is one of ASCII.
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// covers reports whether whatever fits o fits p too. It may miss that.
+func (p *pattern) covers(o *pattern) bool {
+	return wild(len(p.parts), len(o.parts), func(i int) bool { return p.parts[i] == "**" },
+		func(i, j int) bool { return o.parts[j] != "**" && glob(p.parts[i], o.parts[j]) })
+}
+
 // glob reports whether s fits a pattern in which * stands for any characters.
 func glob(pattern, s string) bool {
 	return wild(len(pattern), len(s), func(i int) bool { return pattern[i] == '*' },

@@ -64,15 +64,20 @@ func ParseMode(s string) (Mode, error) {
 // are for a request, later ones override the level and the mode of earlier ones,
 // and what they redact adds up.
 //
-// A request is never left out (level [None]) whose path could mean another thing
-// to the server than to the policy: with . or .. or empty segments, with anything
-// escaped, a backslash, a semicolon or what is not ASCII, or with a header or a
-// parameter that overrides the method or the path.
+// Some requests could mean another thing to the server than what they say: a path
+// with . or .. or empty segments, with anything escaped, a backslash, a semicolon
+// or what is not ASCII, a header or a parameter that overrides the method or the
+// path. For these every policy counts that is for the request as it is written or
+// as a server may read it, and only with what makes the record fuller, surer, or
+// free of more: no such request is left out (level [None]). A policy counts that
+// way too where a path differs from its route only by letters in the other case or
+// by a slash at the end.
 type Policy struct {
 	Methods []string // such as GET; empty is every one
 	// Route is a pattern for the path below the base of the FHIR server: * stands
 	// for any characters but /, ** for any number of segments, so /metadata,
-	// /Binary/*, /Patient/**, **/$export. Empty is every path.
+	// /Binary/*, /Patient/**, **/$export. Empty is every path. A path that is not
+	// below the base counts as a whole.
 	Route string
 	Level Level
 	Mode  *Mode // nil: as without the policy
@@ -109,11 +114,17 @@ type policies struct {
 type effect struct {
 	level Level
 	mode  Mode
-	rules *rules // nil: only what is always redacted
-	from  int    // number of the policy that set the level; -1: none
+	rules *rules  // nil: only what is always redacted
+	from  *policy // that set the level; nil: none
 }
 
 var errNoPseudonyms = errors.New("a policy asks for pseudonyms, and there is no key for them")
+
+// methods are those that a policy can be for: every other one is a mistake in it,
+// and what comes with one is recorded as it is for policies without methods.
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace,
+}
 
 // newPolicies checks list. level is that of requests without a policy.
 func newPolicies(list []Policy, level Level, p *Pseudonyms) (*policies, error) {
@@ -125,7 +136,11 @@ func newPolicies(list []Policy, level Level, p *Pseudonyms) (*policies, error) {
 		one := policy{Policy: pol}
 		one.Methods = nil
 		for _, m := range pol.Methods { // what another reader would take for GET is not GET
-			one.Methods = append(one.Methods, strings.ToUpper(m))
+			m = strings.ToUpper(m)
+			if !slices.Contains(methods, m) {
+				return nil, fmt.Errorf("policy %d: method %q: want %s", i+1, m, strings.Join(methods, ", "))
+			}
+			one.Methods = append(one.Methods, m)
 		}
 		var err error
 		if pol.Route != "" {
@@ -182,26 +197,21 @@ func (ps *policies) strict() bool {
 
 // of returns what holds for a request; mode is what would without policies.
 func (ps *policies) of(r *http.Request, base string, mode Mode, p *Pseudonyms) effect {
-	e := effect{level: ps.base, mode: mode, from: -1}
+	e := effect{level: ps.base, mode: mode}
 	if ps.sealed {
 		return e
 	}
-	path, _ := splitBase(r.URL.EscapedPath(), base)
-	segs := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	q := readRequest(r, base)
 	var which []byte
 	for i := range ps.all {
 		pol := &ps.all[i]
-		if !pol.isFor(r.Method, segs) {
+		switch {
+		case pol.isFor(r.Method, q.written) && (!q.odd || pol.isForAll() && pol.Level != None):
+			e.set(pol)
+		case pol.mayBeFor(&q):
+			e.add(pol)
+		default:
 			continue
-		}
-		if pol.Level == None && odd(r, segs) {
-			continue
-		}
-		if pol.Level != Unset {
-			e.level, e.from = pol.Level, i
-		}
-		if pol.Mode != nil {
-			e.mode = *pol.Mode
 		}
 		if len(pol.fields) > 0 {
 			which = append(which, byte(i), byte(i>>8))
@@ -210,7 +220,30 @@ func (ps *policies) of(r *http.Request, base string, mode Mode, p *Pseudonyms) e
 	if which != nil {
 		e.rules = ps.merge(which, p)
 	}
+	if q.odd && e.level == None { // it may be for none of those that are left out
+		e.level, e.from = Metadata, nil
+	}
 	return e
+}
+
+// set makes what pol says hold.
+func (e *effect) set(pol *policy) {
+	if pol.Level != Unset {
+		e.level, e.from = pol.Level, pol
+	}
+	if pol.Mode != nil {
+		e.mode = *pol.Mode
+	}
+}
+
+// add makes that of pol hold that makes the record fuller or surer.
+func (e *effect) add(pol *policy) {
+	if pol.Level > e.level {
+		e.level, e.from = pol.Level, pol
+	}
+	if pol.Mode != nil && (*pol.Mode == Strict || e.mode == BestEffort) {
+		e.mode = *pol.Mode
+	}
 }
 
 // merge puts the fields of several policies together, once.
@@ -228,52 +261,4 @@ func (ps *policies) merge(which []byte, p *Pseudonyms) *rules {
 		ps.merged[string(which)] = r
 	}
 	return r
-}
-
-func (p *policy) isFor(method string, segs []string) bool {
-	if len(p.Methods) > 0 && !slices.ContainsFunc(p.Methods, func(m string) bool { return m == method }) {
-		return false
-	}
-	return p.route == nil || p.route.matches(segs)
-}
-
-// odd reports whether the server might understand the request otherwise.
-func odd(r *http.Request, segs []string) bool {
-	for name := range r.Header {
-		if n := dashed(name); strings.HasPrefix(n, "X-Http-Method") || n == "X-Method-Override" || overridesPath(n) {
-			return true
-		}
-	}
-	if strings.Contains(strings.ToLower(unescape(r.URL.RawQuery)), "_method=") {
-		return true
-	}
-	for i, s := range segs {
-		if s == "" && i < len(segs)-1 || s == "." || s == ".." {
-			return true
-		}
-		for j := range len(s) { // %00, %c0%af and %252f mean something else to each server
-			if c := s[j]; c <= ' ' || c >= 0x7f || c == '%' || c == '\\' || c == ';' {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// overridesPath reports whether a server may take the path from that header.
-func overridesPath(name string) bool {
-	switch name {
-	case "X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Forwarded-Uri", "X-Forwarded-Path":
-		return true
-	}
-	return false
-}
-
-// dashed is a header's name as servers see it that make no difference between _
-// and -.
-func dashed(name string) string {
-	if strings.IndexByte(name, '_') < 0 {
-		return name
-	}
-	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }

@@ -61,7 +61,7 @@ func TestLevels(t *testing.T) {
 		// What could mean another thing to the server is never left out.
 		{"GET /fhir/Binary/..", "", "metadata"},
 		{"GET /fhir/Binary/%2e%2e", "", "metadata"},
-		{"GET /fhir/Binary/..%2fPatient", "", "metadata"},
+		{"GET /fhir/Binary/..%2fPatient", "", "response"}, // as /Patient is
 		{"GET /fhir//metadata", "", "metadata"},
 		{"GET /fhir/Binary/a%5cb", "", "metadata"},
 		{"GET /fhir/Binary/a;b", "", "metadata"},
@@ -116,6 +116,9 @@ func TestPolicyErrors(t *testing.T) {
 		{Route: "/a//b"},
 		{Route: "/a?x"},
 		{Route: "/a**"},
+		{Methods: []string{"GETT"}},
+		{Methods: []string{"GET", ""}},
+		{Methods: []string{"CONNECT"}}, // which is refused
 		{Redact: []string{"name"}},
 		{Redact: []string{"cookie:x"}},
 		{Redact: []string{"body:"}},
@@ -255,7 +258,7 @@ func TestPolicyEvents(t *testing.T) {
 	for range 3 {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/fhir/metadata", nil))
 	}
-	if err := g.SetPolicies(nil); err != nil {
+	if err := g.SetPolicies(gateway.Unset, nil); err != nil {
 		t.Fatal(err)
 	}
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/fhir/metadata", nil))

@@ -39,5 +39,13 @@ func (c *configCmd) Run(std *stdio) error {
 	for _, line := range p.describe(cfg) {
 		fmt.Fprintln(std.Out, line)
 	}
-	return checkGateways(cfg.Gateways, p)
+	if err := checkGateways(cfg.Gateways, p); err != nil {
+		return err
+	}
+	for _, g := range cfg.Gateways {
+		for _, doubt := range doubtGateway(g) {
+			fmt.Fprintf(std.Err, "vigil: warning: gateway %s: %s\n", g.Name, doubt)
+		}
+	}
+	return nil
 }

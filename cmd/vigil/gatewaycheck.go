@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"net/url"
 
 	"vigil/gateway"
 	"vigil/internal/config"
@@ -13,7 +13,7 @@ import (
 func checkGateways(list []config.Gateway, p *peers) error {
 	for _, g := range list {
 		if err := checkGateway(g, p); err != nil {
-			return fmt.Errorf("gateway %s: %w", firstOf(g.Name, "gateway"), err)
+			return err
 		}
 	}
 	return nil
@@ -21,16 +21,32 @@ func checkGateways(list []config.Gateway, p *peers) error {
 
 func checkGateway(g config.Gateway, p *peers) (err error) {
 	gc := gateway.Config{Spool: noSpool{}}
-	if gc.Pseudonyms, err = readPseudonyms(g.PseudonymKey); err != nil {
-		return err
+	if gc.Pseudonyms, err = readPseudonyms("pseudonym-key", g.PseudonymKey); err == nil {
+		err = setPolicies(&gc, g, p)
 	}
-	if err = setPolicies(&gc, g, p); err == nil {
+	if err == nil {
 		_, err = gateway.New(gc)
 	}
 	if err != nil {
-		return usageError{err}
+		return usagef("gateway %s: %w", firstOf(g.Name, "gateway"), err)
 	}
 	return nil
+}
+
+// doubtGateway says what in the policies of g, which must be sound, hardly does
+// what was meant.
+func doubtGateway(g config.Gateway) []string {
+	policies, err := policiesOf(g.Policies)
+	if err != nil {
+		return nil
+	}
+	var bases []string
+	for _, u := range g.Upstreams {
+		if parsed, err := url.Parse(u.URL); err == nil {
+			bases = append(bases, parsed.EscapedPath())
+		}
+	}
+	return gateway.Doubts(policies, bases...)
 }
 
 // noSpool is the spool of a gateway that is only looked at: it keeps nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -61,16 +62,22 @@ type frontGateway struct {
 func listenGateways(c gatewaysConfig) (*gateways, error) {
 	g := &gateways{c: c}
 	for _, one := range c.List {
-		if err := one.Complete(); err != nil {
+		err := one.Complete()
+		if err == nil {
+			err = checkGateway(one, c.Peers)
+		}
+		if err != nil {
 			return nil, usageError{errors.Join(err, g.unlisten())}
 		}
 		l, err := web.Listen(one.Listen)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("gateway %s: %w", one.Name, err), g.unlisten())
 		}
-		g.list = append(g.list, &frontGateway{
-			Gateway: one, listener: l, log: c.Log.With("gateway", one.Name), grace: c.Proxies.ShutdownTime,
-		})
+		f := &frontGateway{Gateway: one, listener: l, log: c.Log.With("gateway", one.Name), grace: c.Proxies.ShutdownTime}
+		for _, doubt := range doubtGateway(one) {
+			f.log.Warn(doubt)
+		}
+		g.list = append(g.list, f)
 	}
 	return g, nil
 }
@@ -99,7 +106,7 @@ func (g *gateways) open(w vigil.Writer, a *auth.Authenticator) error {
 }
 
 func (f *frontGateway) open(c *gatewaysConfig) (err error) {
-	pseudonyms, err := readPseudonyms(f.PseudonymKey)
+	pseudonyms, err := readPseudonyms("pseudonym-key", f.PseudonymKey)
 	if err != nil {
 		return err
 	}
@@ -234,16 +241,24 @@ func exchangeAndAudit(audit func(*vigil.Exchange) ([]*vigil.Event, error)) func(
 	}
 }
 
-// readPseudonyms reads the key of pseudonyms; no path, no pseudonyms.
-func readPseudonyms(path string) (*gateway.Pseudonyms, error) {
+// readPseudonyms reads the key of pseudonyms that a setting names; no path, no
+// pseudonyms. A key that cannot be used is a wrong setting.
+func readPseudonyms(setting, path string) (*gateway.Pseudonyms, error) {
 	if path == "" {
 		return nil, nil
 	}
 	key, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read key of pseudonyms: %w (openssl rand -base64 32 makes a new one)", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("%s: %w; openssl rand -base64 32 makes a new key", setting, err)
 	}
-	return gateway.NewPseudonyms([]byte(strings.TrimSpace(string(key))))
+	if err != nil {
+		return nil, usagef("%s: %w; the user that vigil runs as must be able to read the file", setting, err)
+	}
+	p, err := gateway.NewPseudonyms([]byte(strings.TrimSpace(string(key))))
+	if err != nil {
+		return nil, usagef("%s: %s: %w, such as openssl rand -base64 32 makes", setting, path, err)
+	}
+	return p, nil
 }
 
 // serve serves all gateways until ctx ends.

@@ -21,7 +21,7 @@ the last colon finds it in the records, in queries too, where a colon is %3A:
 
 // Run prints the pseudonym of each value, as a gateway with that key records it.
 func (c *hmacCmd) Run(_ context.Context, std *stdio) error {
-	p, err := readPseudonyms(c.KeyFile)
+	p, err := readPseudonyms("--key-file", c.KeyFile)
 	if err != nil {
 		return err
 	}
