@@ -298,8 +298,9 @@ func TestRawAndProof(t *testing.T) {
 			t.Errorf("%d: a changed document is proved", i)
 		}
 	}
-	want := "events raw 1"
-	if len(f.observed) != 10 || f.observed[0] != want {
+	// Which event was read is part of the record.
+	uid := f.events[0].UID.String()
+	if len(f.observed) != 10 || f.observed[0] != "events raw/"+uid+" 1" || f.observed[1] != "events proof/"+uid+" 1" {
 		t.Errorf("observed %v", f.observed)
 	}
 }

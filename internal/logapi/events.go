@@ -36,7 +36,7 @@ func (a *API) proof(w http.ResponseWriter, r *http.Request, uid string) error {
 	if err != nil {
 		return err
 	}
-	a.Observe(r, e.Table, "proof", 1)
+	a.Observe(r, e.Table, "proof/"+uid, 1)
 	h := w.Header()
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("Content-Disposition", `attachment; filename="`+uid+`.tlog-proof"`)
@@ -55,7 +55,7 @@ func (a *API) raw(w http.ResponseWriter, r *http.Request, uid string) error {
 	if e.Erased {
 		return store.ErrErased(e)
 	}
-	a.Observe(r, e.Table, "raw", 1)
+	a.Observe(r, e.Table, "raw/"+uid, 1)
 	h := w.Header()
 	h.Set("Cache-Control", "private, no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox") // the document is a stranger's

@@ -17,7 +17,8 @@ import (
 )
 
 // Error is an error as PostgREST answers it. Its texts are shown to the client,
-// so they hold no row data; Err is only logged.
+// so they hold no row data, but for the value that a cast could not take; Err is
+// only logged.
 type Error struct {
 	Status  int
 	Code    string // PGRSTxxx or an SQLSTATE

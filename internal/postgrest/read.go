@@ -39,6 +39,7 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, p *auth.Principal
 	if rd.media.encode == encodeTail {
 		return h.tail(w, r, p, &rd)
 	}
+	web.AccessOf(r.Context()).Asked = true
 	ctx, alive, stop := h.patient(r.Context())
 	defer stop()
 	defer func() {
@@ -243,6 +244,9 @@ func (h *handler) answerRows(w http.ResponseWriter, r *http.Request, rd *reading
 	a.buf = enc.appendBegin(a.buf)
 	var last int64
 	for row, err := range rows.Seq {
+		if err != nil && a.sent { // nobody is answered any more: it is for the server's log
+			return discreet(err)
+		}
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,7 @@ func (h *handler) readRelation(w http.ResponseWriter, r *http.Request, p *auth.P
 	if err := h.prepareRelation(r, &rd); err != nil {
 		return err
 	}
+	web.AccessOf(r.Context()).Asked = true
 	ctx, alive, stop := h.patient(r.Context())
 	defer stop()
 	defer func() {

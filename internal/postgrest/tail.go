@@ -89,7 +89,7 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request, p *auth.Principal
 	if ctx.Err() != nil {
 		return nil // the client, the token or the server has ended it
 	}
-	return err
+	return discreet(err)
 }
 
 // check refuses what has no meaning for rows that are still to come.

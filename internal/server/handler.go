@@ -115,7 +115,7 @@ func (r *Recorder) access(req *http.Request, a *web.Access) {
 		d.Severity, d.Action, d.Message = "error", "create", "request refused: the disk is full"
 		r.Record(d)
 	case a.Write || a.Table == "" || req.Method == http.MethodOptions:
-	case a.Status >= 400:
+	case a.Status >= 400 && !a.Asked:
 	default:
 		d.Message = "log read"
 		r.Record(d)

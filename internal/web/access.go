@@ -22,6 +22,7 @@ type Access struct {
 	Query     string // what is asked, as [Readable] has it
 	Rows      int64  // rows answered or taken
 	Write     bool   // the request writes
+	Asked     bool   // the question was put to the store: a refusal of its answer, too, tells of what is stored
 	Denied    string // the code of the refusal, such as PGRST301 or 42501
 	Err       error  // why the request failed, for logs
 

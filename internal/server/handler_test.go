@@ -1,0 +1,42 @@
+package server
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+
+	"vigil/internal/web"
+)
+
+// TestRefusedAnswersAreRecorded is about reads that end with an error: one whose
+// question was put to the store tells its reader of what is stored, and is in the
+// record; one that was never asked is not.
+func TestRefusedAnswersAreRecorded(t *testing.T) {
+	for _, c := range []struct {
+		access web.Access
+		want   string // outcome and question of the record; empty is none
+	}{
+		{web.Access{Status: 406, Asked: true, Query: "_patient=eq.Patient/1"}, "406 _patient=eq.Patient/1"},
+		{web.Access{Status: 400, Asked: true, Query: "select=id::date"}, "400 select=id::date"},
+		{web.Access{Status: 400, Query: "id=foo.1"}, ""},
+		{web.Access{Status: 400, Asked: true, Write: true}, ""},
+		{web.Access{Status: 200, Query: "id=eq.1"}, "200 id=eq.1"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r, _, stop := recording(t)
+			c.access.Table = "events"
+			r.access(httptest.NewRequest(http.MethodGet, "/events", nil), &c.access)
+			got := ""
+			for _, d := range stop() {
+				got += d.Outcome + " " + d.Entity.Query
+				if d.Message != "log read" {
+					t.Errorf("recorded as %q", d.Message)
+				}
+			}
+			if got != c.want {
+				t.Errorf("%+v: recorded %q, want %q", c.access, got, c.want)
+			}
+		})
+	}
+}
