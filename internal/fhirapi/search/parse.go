@@ -111,7 +111,7 @@ func (s *Search) ignore(written, reason string) {
 // add reads one occurrence of a parameter.
 func (s *Search) add(o *Options, written, value string) error {
 	if handled, err := s.control(o, written, value); handled || err != nil {
-		if err == nil && written != pageParameter {
+		if err == nil && written != pageParameter && written != sortParameter {
 			s.used.Add(written, value)
 		}
 		return err
@@ -183,7 +183,7 @@ func (s *Search) control(o *Options, written, value string) (bool, error) {
 			}
 			s.Elements = append(s.Elements, e)
 		}
-	case "_sort":
+	case sortParameter:
 		return true, s.sortBy(o, value)
 	case "_format":
 		s.Format = value
@@ -205,23 +205,32 @@ func (s *Search) control(o *Options, written, value string) (bool, error) {
 
 const elementLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
+// sortParameter is how the events are sorted.
+const sortParameter = "_sort"
+
 // sortBy reads _sort: names of parameters between commas, - before those that
 // are sorted downwards.
 func (s *Search) sortBy(o *Options, value string) error {
-	for _, name := range strings.Split(value, ",") {
-		name, desc := strings.CutPrefix(strings.TrimSpace(name), "-")
+	var used []string
+	for _, term := range strings.Split(value, ",") {
+		term = strings.TrimSpace(term)
+		name, desc := strings.CutPrefix(term, "-")
 		if name == "" {
 			continue
 		}
 		p := lookup(o.Version, name)
 		if p == nil {
-			s.ignore("_sort="+name, unknown(o.Version, name))
+			s.ignore(sortParameter+"="+name, unknown(o.Version, name))
 			continue
 		}
 		s.Sort = append(s.Sort, SortKey{Name: name, Desc: desc, of: p})
+		used = append(used, term)
+	}
+	if used != nil {
+		s.used.Add(sortParameter, strings.Join(used, ","))
 	}
 	if len(s.Sort) > maxSort {
-		return badf(codeTooCostly, "_sort", "the search is sorted by %d parameters, it may be by %d", len(s.Sort), maxSort)
+		return badf(codeTooCostly, sortParameter, "the search is sorted by %d parameters, it may be by %d", len(s.Sort), maxSort)
 	}
 	return nil
 }
