@@ -358,3 +358,56 @@ func TestControlCharacters(t *testing.T) {
 		}
 	}
 }
+
+// TestPoliciesUnderWay changes policies while a request is under way, which keeps
+// those that it began with, and refuses some.
+func TestPoliciesUnderWay(t *testing.T) {
+	reached, release := make(chan struct{}), make(chan struct{})
+	s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/fhir/Patient/slow" {
+			close(reached)
+			<-release
+		}
+		w.Header().Set("Content-Type", "application/fhir+json")
+		io.WriteString(w, `{"resourceType":"Patient","name":"SECRET"}`)
+	}), func(c *gateway.Config) {
+		c.Policies = []gateway.Policy{{Level: gateway.RequestResponse, Redact: []string{"body:Patient.name"}}}
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.get("/fhir/Patient/slow")
+	}()
+	<-reached
+	if err := s.g.SetPolicies(gateway.Metadata, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.g.SetPolicies(gateway.Unset, []gateway.Policy{}); err != nil { // the same
+		t.Fatal(err)
+	}
+	s.get("/fhir/Patient/quick")
+	bad := []gateway.Policy{{Methods: []string{"GETT"}, Level: gateway.None}}
+	if err := s.g.SetPolicies(gateway.None, bad); err == nil || s.g.Policies() != `[{"level":"metadata"}]` {
+		t.Errorf("%v, in force is %s", err, s.g.Policies())
+	} else {
+		s.g.RefusePolicies(err)
+	}
+	close(release)
+	<-done
+	for _, x := range s.exchanges() {
+		slow := x.Key == "slow"
+		if slow != (x.ResponseBody != nil) || slow && x.ResponseBody.Text != `{"resourceType":"Patient","name":"REDACTED"}` {
+			t.Errorf("recorded %+v", x)
+		}
+	}
+	var told []string
+	for _, e := range s.log.all() {
+		if e.Table == vigil.TableSystem {
+			told = append(told, string(e.Doc))
+		}
+	}
+	if len(told) != 3 || !strings.Contains(told[1], "policies of the gateway changed") ||
+		!strings.Contains(told[2], `{"refused":"policy 1: method \"GETT\": want`) || !strings.Contains(told[2], `"outcome":"8"`) {
+		t.Errorf("told %s", told)
+	}
+}

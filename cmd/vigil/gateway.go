@@ -57,22 +57,29 @@ func (c *gatewayCmd) Run(ctx context.Context, std *stdio) error {
 	if c.API != "" {
 		more["listen"] = c.API
 	}
-	cfg, err := c.load(std, more)
+	load := func() (*config.Config, error) {
+		cfg, err := c.load(std, more)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.override(cfg); err != nil {
+			return nil, usageError{err}
+		}
+		return cfg, nil
+	}
+	cfg, err := load()
 	if err != nil {
 		return err
-	}
-	if err := c.override(cfg); err != nil {
-		return usageError{err}
 	}
 	tel := telemetry.New(telemetry.Config{Out: std.Err, Level: cfg.Log.Level, Format: cfg.Log.Format, Version: version()})
 	for _, w := range cfg.Warnings {
 		tel.Log.Warn(w)
 	}
 	if c.Forward == "" {
-		s := &serving{cfg: cfg, given: c.settings, log: tel.Log, tel: tel, std: std, fatal: make(chan error, 1)}
+		s := &serving{cfg: cfg, given: c.settings, log: tel.Log, tel: tel, std: std, fatal: make(chan error, 1), reload: load}
 		return s.openAndRun(ctx)
 	}
-	return c.forward(ctx, cfg, tel, std)
+	return c.forward(ctx, cfg, load, tel, std)
 }
 
 // override puts the flags over the gateway that is configured.
@@ -118,7 +125,7 @@ const (
 )
 
 // forward serves gateways whose events go to another Vigil.
-func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telemetry.Telemetry, std *stdio) (err error) {
+func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, reload func() (*config.Config, error), tel *telemetry.Telemetry, std *stdio) (err error) {
 	std.limitMemory(cfg.MemoryLimit, gatewayGC, gatewayMemory)
 	w, err := c.forwarder(std)
 	if err != nil {
@@ -141,7 +148,7 @@ func (c *gatewayCmd) forward(ctx context.Context, cfg *config.Config, tel *telem
 	}
 	defer func() { err = errors.Join(err, closeSinks()) }()
 	g, err := listenGateways(gatewaysConfig{
-		List: cfg.Gateways, Proxies: cfg, Peers: p, ByTable: true, Dir: "vigil-spool", Log: tel.Log, Metrics: tel.Registry,
+		List: cfg.Gateways, Proxies: cfg, Peers: p, ByTable: true, Dir: "vigil-spool", Reload: reload, Log: tel.Log, Metrics: tel.Registry,
 	})
 	if err != nil {
 		return err

@@ -20,7 +20,6 @@ import (
 	"vigil/gateway"
 	"vigil/internal/auth"
 	"vigil/internal/config"
-	"vigil/internal/durable"
 	"vigil/internal/format/fhir/balp"
 	"vigil/internal/spool"
 	"vigil/internal/telemetry"
@@ -35,27 +34,31 @@ type gatewaysConfig struct {
 	ByTable bool           // one table at a time; else Writer is intoStore, which goes by keys alone
 	Auth    *auth.Authenticator
 	Peers   *peers
-	Dir     string // of the spools that name none
+	Dir     string                         // of the spools that name none
+	Reload  func() (*config.Config, error) // reads the configuration again
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
 
 // gateways are the gateways of a process, each with its spool.
 type gateways struct {
-	c    gatewaysConfig
-	list []*frontGateway
+	c       gatewaysConfig
+	list    []*frontGateway
+	hangups chan os.Signal
 }
 
 // frontGateway is one gateway: a listener, what records, and its spool.
 type frontGateway struct {
 	config.Gateway
-	log       *slog.Logger
-	listener  net.Listener
-	server    *http.Server
-	gateway   *gateway.Gateway
-	spool     *spool.Spool
-	upstreams []upstream
-	grace     time.Duration
+	log        *slog.Logger
+	listener   net.Listener
+	server     *http.Server
+	gateway    *gateway.Gateway
+	pseudonyms *gateway.Pseudonyms
+	spool      *spool.Spool
+	dir        string // of the spool
+	upstreams  []upstream
+	grace      time.Duration
 }
 
 // listenGateways takes the addresses, before anything is made on disk.
@@ -102,21 +105,23 @@ func (g *gateways) open(w vigil.Writer, a *auth.Authenticator) error {
 			return fmt.Errorf("gateway %s: %w", f.Name, err)
 		}
 	}
+	if len(g.list) > 0 {
+		g.catchHangups()
+	}
 	return nil
 }
 
 func (f *frontGateway) open(c *gatewaysConfig) (err error) {
-	pseudonyms, err := readPseudonyms("pseudonym-key", f.PseudonymKey)
-	if err != nil {
+	if f.pseudonyms, err = readPseudonyms("pseudonym-key", f.PseudonymKey); err != nil {
 		return err
 	}
 	audit := c.Peers.auditEvents(balp.Config{Observer: f.Name, Site: f.Site, PerPatient: f.PerPatient})
 	reader := gateway.NewReader(gateway.ReaderConfig{
-		Events: exchangeAndAudit(audit), MaxKept: int(f.MaxKept), Pseudonyms: pseudonyms,
+		Events: exchangeAndAudit(audit), MaxKept: int(f.MaxKept), Pseudonyms: f.pseudonyms,
 	})
-	dir := f.spoolDir(c.Dir)
+	f.dir = f.spoolDir(c.Dir)
 	f.spool, err = spool.Open(spool.Config{
-		Dir: dir, Writer: c.Writer, ByTable: c.ByTable, ByKey: !c.ByTable, Events: reader.Events, MaxBytes: int64(f.SpoolSize),
+		Dir: f.dir, Writer: c.Writer, ByTable: c.ByTable, ByKey: !c.ByTable, Events: reader.Events, MaxBytes: int64(f.SpoolSize),
 		Log: f.log, Metrics: prometheus.WrapRegistererWith(prometheus.Labels{"gateway": f.Name}, c.Metrics),
 	})
 	if err != nil {
@@ -127,7 +132,7 @@ func (f *frontGateway) open(c *gatewaysConfig) (err error) {
 			err = errors.Join(err, f.spool.Close())
 		}
 	}()
-	if err := f.record(c, dir, pseudonyms); err != nil {
+	if err := f.record(c); err != nil {
 		return err
 	}
 	return f.serve(c)
@@ -143,11 +148,11 @@ func (f *frontGateway) spoolDir(dir string) string {
 
 // record makes what records. The policies that were in force last are in a file
 // in the spool's directory, so that a change between two runs is told as one.
-func (f *frontGateway) record(c *gatewaysConfig, dir string, pseudonyms *gateway.Pseudonyms) error {
+func (f *frontGateway) record(c *gatewaysConfig) error {
 	gc := gateway.Config{
 		Spool: f.spool, Name: f.Name, MaxBody: int(f.MaxBody), TrustedProxies: f.Proxies(c.Proxies.TrustedProxies),
 		UserHeader: f.UserHeader, PurposeHeader: f.PurposeHeader, AuditHeaders: c.Peers.auditHeaders(f.AuditHeaders),
-		Pseudonyms: pseudonyms, IgnoreBodyHeader: f.IgnoreBodyHeader, Log: f.log,
+		Pseudonyms: f.pseudonyms, IgnoreBodyHeader: f.IgnoreBodyHeader, Log: f.log,
 	}
 	err := setPolicies(&gc, f.Gateway, c.Peers)
 	if err != nil {
@@ -156,14 +161,14 @@ func (f *frontGateway) record(c *gatewaysConfig, dir string, pseudonyms *gateway
 	if gc.Verifier, err = f.verifier(c); err != nil {
 		return usageError{err}
 	}
-	if b, err := os.ReadFile(filepath.Join(dir, "policies")); err == nil {
+	if b, err := os.ReadFile(filepath.Join(f.dir, policiesFile)); err == nil {
 		gc.PoliciesBefore = string(b)
 	}
 	if f.gateway, err = gateway.New(gc); err != nil {
 		return usageError{err}
 	}
-	if err := durable.WriteFile(filepath.Join(dir, "policies"), []byte(f.gateway.Policies())); err != nil {
-		return fmt.Errorf("note the policies: %w", err)
+	if err := f.notePolicies(); err != nil {
+		return err
 	}
 	return gatewayMetrics(f.gateway, f.Name, c.Metrics)
 }
@@ -266,6 +271,12 @@ func (g *gateways) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, f := range g.list {
 		group.Go(func() error { return f.run(ctx) })
+	}
+	if len(g.list) > 0 {
+		group.Go(func() error {
+			g.followHangups(ctx)
+			return nil
+		})
 	}
 	return group.Wait()
 }

@@ -54,6 +54,7 @@ func (c *serveCmd) Run(ctx context.Context, std *stdio) error {
 		tel.Log.Warn(w)
 	}
 	s := &serving{cfg: cfg, given: c.settings, log: tel.Log, tel: tel, std: std, fatal: make(chan error, 1)}
+	s.reload = func() (*config.Config, error) { return c.load(std, more) }
 	return s.openAndRun(ctx)
 }
 
@@ -79,6 +80,8 @@ type serving struct {
 	tel   *telemetry.Telemetry
 	std   *stdio
 	fatal chan error // why the store gave up
+	// reload reads the configuration again.
+	reload func() (*config.Config, error)
 
 	secretAt  string // where the secret lies, for people
 	auth      *auth.Authenticator
@@ -194,7 +197,7 @@ func (s *serving) listen() (err error) {
 		}
 	}
 	s.gateways, err = listenGateways(gatewaysConfig{
-		List: s.cfg.Gateways, Proxies: s.cfg, Peers: s.peers, Dir: spoolDir(s.cfg), Log: s.log, Metrics: s.tel.Registry,
+		List: s.cfg.Gateways, Proxies: s.cfg, Peers: s.peers, Dir: spoolDir(s.cfg), Reload: s.reload, Log: s.log, Metrics: s.tel.Registry,
 	})
 	if err != nil {
 		err = errors.Join(err, s.listener.Close())
