@@ -516,7 +516,7 @@ func setReadOnly(t testing.TB, store string, yes bool) {
 	}
 	for _, script := range []string{
 		"set transaction read write; alter database " + strings.TrimPrefix(u.Path, "/") + " " + value,
-		"select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+		pgtest.EndSessions("datname = current_database()"),
 	} {
 		if err := pgtest.Exec(t.Context(), store, script); err != nil {
 			t.Fatal(err)

@@ -68,7 +68,10 @@ func TestTakeOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	dump := filepath.Join(t.TempDir(), "logs.sql")
-	if err := os.WriteFile(dump, []byte(tool(t, "pg_dump", "--dbname", store, "--no-owner", "--encoding", "utf8")), 0o600); err != nil {
+	noDump := pgtest.DumpIsOlder(t)
+	if noDump {
+		t.Log("left out: pg_dump is older than the server")
+	} else if err := os.WriteFile(dump, []byte(tool(t, "pg_dump", "--dbname", store, "--no-owner", "--encoding", "utf8")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -104,8 +107,10 @@ func TestTakeOver(t *testing.T) {
 	p.mustStart()
 	p.mustPost("new")
 	p.habits(rows)
-
 	p.stop()
+	if noDump {
+		return
+	}
 	u, err := url.Parse(store)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// binVariable names the environment variable with the directory of the programs of
+// another PostgreSQL than this machine's, which all tests are run with then.
+const binVariable = "POSTGRES_BIN"
+
 // ErrNotInstalled says that a program which is needed is not on this machine.
 var ErrNotInstalled = errors.New("not installed")
 
@@ -41,7 +45,7 @@ type Cluster struct {
 // it answers. The directory is removed by Stop and when this process ends. An
 // empty dir is a new temporary one.
 func Start(dir string, o Options) (*Cluster, error) {
-	bin, err := binDir()
+	bin, err := BinDir()
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +58,7 @@ func Start(dir string, o Options) (*Cluster, error) {
 	}
 	data := filepath.Join(dir, "data")
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "vigil", "-A", "trust",
-		"-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
+		"-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.SysProcAttr = sysProcAttr(who)
 	initdb.Dir, initdb.Env = dir, baseEnv()
 	if out, err := initdb.CombinedOutput(); err != nil {
@@ -165,9 +169,33 @@ func Exec(ctx context.Context, uri, script string) (err error) {
 	return nil
 }
 
-// binDir finds the directory of PostgreSQL's server programs: Debian's place,
-// the PATH, or where pg_config says.
-func binDir() (string, error) {
+// EndSessions returns a statement that ends the sessions of which, a condition on
+// pg_stat_activity, other than its own, and waits until they are gone, for five
+// seconds at most: pg_terminate_backend does not wait before PostgreSQL 14.
+func EndSessions(which string) (script string) {
+	return `do $end$
+		declare pids integer[] := array(select pid from pg_stat_activity where pid <> pg_backend_pid() and (` + which + `));
+		begin
+			perform pg_terminate_backend(p) from unnest(pids) p;
+			for i in 1..500 loop
+				perform pg_stat_clear_snapshot();
+				exit when not exists (select from pg_stat_activity where pid = any(pids));
+				perform pg_sleep(0.01);
+			end loop;
+		end $end$`
+}
+
+// BinDir finds the directory of PostgreSQL's server programs: what the variable
+// POSTGRES_BIN names, else Debian's place of PostgreSQL 15, the PATH, or where
+// pg_config says. The directory that is named must be open to the account that
+// servers run as, and may have no more than initdb and postgres.
+func BinDir() (string, error) {
+	if d := os.Getenv(binVariable); d != "" {
+		if _, err := os.Stat(filepath.Join(d, "initdb")); err != nil {
+			return "", fmt.Errorf("%s: %w", binVariable, err)
+		}
+		return filepath.Abs(d)
+	}
 	dirs := []string{"/usr/lib/postgresql/15/bin"}
 	if p, err := exec.LookPath("initdb"); err == nil {
 		dirs = append(dirs, filepath.Dir(p))

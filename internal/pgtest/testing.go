@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // shared is the one cluster of a test binary: it takes seconds to make and is
@@ -28,6 +31,40 @@ func Postgres(t testing.TB) (uri string) {
 		t.Fatal(err)
 	}
 	return c.URI(name)
+}
+
+// Version returns the major version of the PostgreSQL that tests run with: 15,
+// unless POSTGRES_BIN names another's programs.
+func Version(t testing.TB) int {
+	t.Helper()
+	c, err := shared()
+	need(t, err)
+	conn, err := pgx.Connect(context.Background(), c.URI("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var version int
+	if err := conn.QueryRow(context.Background(), "select current_setting('server_version_num')::int / 10000").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
+// DumpIsOlder says whether the pg_dump of this machine is older than the server
+// that tests run with, of which it makes no dump then.
+func DumpIsOlder(t testing.TB) bool {
+	t.Helper()
+	out, err := exec.Command("pg_dump", "--version").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		err = fmt.Errorf("pg_dump: %w", ErrNotInstalled)
+	}
+	need(t, err)
+	var version int
+	if _, err := fmt.Sscanf(string(out), "pg_dump (PostgreSQL) %d", &version); err != nil {
+		t.Fatalf("pg_dump says %q", out)
+	}
+	return version < Version(t)
 }
 
 // PostgREST starts PostgREST over the database at dbURI, see [StartPostgREST],

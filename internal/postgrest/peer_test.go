@@ -167,13 +167,18 @@ func TestPeer(t *testing.T) {
 		fill(t, s, "events", docs...)
 		faces[st.name] = newFace(t, s)
 	}
+	older := pgtest.Version(t) < 14
 	rapid.Check(t, func(rt *rapid.T) {
 		for range 5 {
 			r := drawRequest(rt)
 			res, body := ask(t, peer, r)
 			for name, f := range faces {
 				got := f.exchange(t, r.method, r.path(), r.headers, "")
-				if diff := differs(r, got, bodyOf(t, got), res, body); diff != "" {
+				diff := differs(r, got, bodyOf(t, got), res, body)
+				if older && diff == "body 42725\nwant 42804" {
+					diff = "" // what PostgreSQL 13 says of a number that contains a text
+				}
+				if diff != "" {
 					rt.Fatalf("%s: %s %s %q\n%s", name, r.method, r.path(), r.headers, diff)
 				}
 			}

@@ -36,6 +36,9 @@ func TestInputAgainstPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
+	version := pgtest.Version(t)
+	// Later versions say the same in these words.
+	laterWords := strings.NewReplacer(`"DateStyle"`, `"datestyle"`, "Incorrectly quoted array element.", "Unexpected array element.")
 	for _, typ := range []Type{Bool, Int4, Int8, Float8, Numeric, Date, Timestamp, Timestamptz, UUID, JSON, JSONB, TextArray, Text} {
 		fn := fmt.Sprintf("read%d", typ)
 		sql := fmt.Sprintf(`create function %s(s text) returns text[] language plpgsql as $$ declare h text; d text; begin
@@ -53,6 +56,15 @@ func TestInputAgainstPostgres(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, s := range literals {
+			if typ == Numeric && version < 14 && strings.Contains(strings.ToLower(s), "inf") {
+				continue // which numeric did not have
+			}
+			if s == "1_000" && version >= 16 {
+				continue // a number there, and here on every server what it is to PostgreSQL 15
+			}
+			for j, word := range want[i] {
+				want[i][j] = laterWords.Replace(word)
+			}
 			checkInput(t, typ, s, want[i])
 		}
 	}

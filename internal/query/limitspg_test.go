@@ -23,6 +23,7 @@ func TestOverflowAgainstPostgres(t *testing.T) {
 	}
 	defer conn.Close(ctx)
 	large := "9" + strings.Repeat("0", 131071)
+	infinity := pgtest.Version(t) >= 14 // whether numeric has it
 	overflows := 0
 	for _, c := range []struct{ column, typ, values string }{
 		{"_score", "float8", "1.7e308 1.7e308"},
@@ -44,6 +45,9 @@ func TestOverflowAgainstPostgres(t *testing.T) {
 		{"_amount", "numeric", large + " " + large + " NaN"},
 		{"_amount", "numeric", large + " Infinity"},
 	} {
+		if c.typ == "numeric" && strings.Contains(c.values, "Infinity") && !infinity {
+			continue
+		}
 		var rows records
 		var sql []string
 		column := schema.Column(c.column)

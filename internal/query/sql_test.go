@@ -122,6 +122,9 @@ func TestSQL(t *testing.T) { compareSQL(t, newOracle(t, 80), false) }
 // TestSQLCollation does so in a database whose own order of texts is another.
 func TestSQLCollation(t *testing.T) {
 	ctx := context.Background()
+	if pgtest.Version(t) < 15 {
+		t.Skip("left out: databases have another order since PostgreSQL 15, where it is not the machine's")
+	}
 	config, err := pgx.ParseConfig(pgtest.Postgres(t))
 	if err != nil {
 		t.Fatal(err)

@@ -157,6 +157,10 @@ func TestRestore(t *testing.T) {
 		if got := ask(t, uri, `SET ROLE event_logger; INSERT INTO api.events (event) VALUES ('{}') RETURNING id`); !strings.Contains(got, fmt.Sprint("\n", last+1)) {
 			t.Errorf("the next id is %q, want %d", got, last+1)
 		}
+		if pgtest.DumpIsOlder(t) {
+			t.Log("left out: pg_dump is older than the server")
+			continue
+		}
 		dumps(t, uri, append(slices.Clone(rows), fmt.Sprintf(`{"id":%d,"event":{}}`, last+1)))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"vigil"
 	"vigil/internal/ledger"
+	"vigil/internal/pgtest"
 	"vigil/internal/query"
 	"vigil/internal/store/postgres"
 	"vigil/internal/store/storetest"
@@ -95,7 +96,7 @@ func TestFaultConnections(t *testing.T) {
 		}
 	}
 	fill()
-	const others = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'vigil'"
+	others := pgtest.EndSessions("application_name = 'vigil'")
 	if _, err := taken[0].Exec(t.Context(), others); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,12 +10,13 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"vigil/internal/pgtest"
 )
 
 // server is a PostgreSQL whose process a test stops, starts and copies.
@@ -45,12 +47,11 @@ func startServer(t testing.TB, settings ...string) *server {
 // place prepares a directory and a port.
 func place(t testing.TB, settings []string) *server {
 	t.Helper()
-	bin := "/usr/lib/postgresql/15/bin"
-	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
-		bin = strings.TrimSpace(string(out))
-	}
-	if _, err := os.Stat(filepath.Join(bin, "initdb")); err != nil && os.Getenv("CI") != "true" {
-		t.Skipf("left out: PostgreSQL's programs are not installed: %v", err)
+	bin, err := pgtest.BinDir()
+	if errors.Is(err, pgtest.ErrNotInstalled) && os.Getenv("CI") != "true" {
+		t.Skipf("left out: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -146,7 +147,36 @@ func (s *server) stop() {
 func (s *server) copied() *server {
 	s.t.Helper()
 	other := place(s.t, s.settings)
-	s.run("pg_basebackup", "-d", s.url(), "-D", other.data(), "-X", "stream", "-c", "fast", "--no-sync")
+	if _, err := os.Stat(filepath.Join(s.bin, "pg_basebackup")); err == nil {
+		s.run("pg_basebackup", "-d", s.url(), "-D", other.data(), "-X", "stream", "-c", "fast", "--no-sync")
+	} else { // builds of other versions may come without it
+		s.copyFiles(other)
+	}
 	other.start()
 	return other
+}
+
+// copyFiles does what pg_basebackup does, by the functions for those who copy files.
+func (s *server) copyFiles(to *server) {
+	s.t.Helper()
+	conn := dial(s.t, s.url())
+	begin, end := "select pg_backup_start('copy', true)::text", "select labelfile from pg_backup_stop(false)"
+	if value(s.t, conn, "select (current_setting('server_version_num')::int < 150000)::text") == "true" {
+		begin, end = "select pg_start_backup('copy', true, false)::text", "select labelfile from pg_stop_backup(false, false)"
+	}
+	value(s.t, conn, begin)
+	// A file may go while it is copied; what was in it is in the log that is copied last.
+	s.sh(`cp -R "$1" "$2"; rm -f "$2/postmaster.pid"`, s.data(), to.data())
+	label := value(s.t, conn, end)
+	s.sh(`cp -R "$1/pg_wal/." "$2/pg_wal" && printf %s "$3" >"$2/backup_label"`, s.data(), to.data(), label)
+}
+
+// sh runs a script of the shell as the servers' account.
+func (s *server) sh(script string, args ...string) {
+	s.t.Helper()
+	cmd := exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, args...)...)
+	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.who}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("%s: %v: %s", script, err, out)
+	}
 }

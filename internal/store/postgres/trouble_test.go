@@ -120,7 +120,7 @@ func TestStaleReaders(t *testing.T) {
 		if n, err := s.Count(t.Context(), q); err != nil || n != 3 {
 			t.Fatalf("%d rows, %v; want 3", n, err)
 		}
-		if err := pgtest.Exec(t.Context(), url, "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"); err != nil {
+		if err := pgtest.Exec(t.Context(), url, pgtest.EndSessions("datname = current_database() and backend_type = 'client backend'")); err != nil {
 			t.Fatal(err)
 		}
 	}
