@@ -183,6 +183,32 @@ func hasFlag(node *kong.Node, name string) bool {
 	return own[name] || own["set"] && setting
 }
 
+// TestDocsQuestions asks every question that docs/questions.md has.
+func TestDocsQuestions(t *testing.T) {
+	dir, out := t.TempDir(), new(strings.Builder)
+	std := &stdio{In: strings.NewReader(`{"action": "read"}`), Out: out, Err: out, Dir: dir}
+	here := "--store=dir:" + filepath.Join(dir, "data")
+	if code := run(t.Context(), []string{"import", here, "-"}, std); code != 0 {
+		t.Fatal(out)
+	}
+	asked := 0
+	for _, m := range fence.FindAllStringSubmatch(pages(t, "docs/questions.md")[0].text, -1) {
+		for question := range strings.Lines(m[2]) {
+			if question = strings.TrimSpace(question); m[1] != "" || strings.HasPrefix(question, "vigil ") {
+				continue
+			}
+			out.Reset()
+			if code := run(t.Context(), []string{"query", here, question}, std); code != 0 {
+				t.Errorf("%s: %s", question, out)
+			}
+			asked++
+		}
+	}
+	if asked < 10 {
+		t.Errorf("asked %d questions only: the pattern is wrong", asked)
+	}
+}
+
 // TestDocsSettings expects variables that the documentation names to be those of
 // settings, and its YAML to be a configuration.
 func TestDocsSettings(t *testing.T) {

@@ -19,8 +19,8 @@ func (*eraseCmd) Help() string {
 	return `The document, its sender and its salt are removed; the leaf of the log stays, so
 that every proof and checkpoint holds, and nobody can find out from it what the
 document said. A running server does it itself, asked through its socket; what its
-journal still held is overwritten before the command ends. Copies in backups, and
-in a database's log of writes, go with these.`
+journal still held is overwritten before the command ends. Copies in backups and
+exports, and in a database's log of writes, stay until those are removed.`
 }
 
 // Run erases events.
