@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"vigil/internal/format/logserver"
 	"vigil/internal/logapi"
@@ -25,14 +28,20 @@ func (s *serving) handler() (http.Handler, error) {
 		baseURL = func(*http.Request) string { return s.cfg.OpenAPIURL }
 	}
 	gate := &server.Gate{Auth: s.auth, Admin: "admin"}
+	bodies := web.NewBodies(s.limits()) // one for all faces: limits.in-flight is of them together
+	if err := s.tel.Registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "vigil_http_bodies_bytes", Help: "Bytes of request bodies in memory, which limits.in-flight bounds.",
+	}, func() float64 { return float64(bodies.Held()) })); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
 	api := postgrest.New(postgrest.Config{
 		Store: server.CountIncomplete(s.store, server.IncompleteConfig{
 			Missing: logserver.Missing, Source: logserver.SourceOf, Metrics: s.tel.Registry,
 		}), Relations: s.beside(), Authenticate: gate.Authenticate, Allow: gate.Allow,
-		Limits: s.limits(), QueryTime: s.cfg.Limits.QueryTime, MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
+		Bodies: bodies, Limits: s.limits(), QueryTime: s.cfg.Limits.QueryTime, MaxRows: s.cfg.MaxRows, Aggregates: s.cfg.Aggregates,
 		Schemas: s.cfg.Schemas, BaseURL: baseURL, CORSOrigins: s.cfg.CORSOrigins, Log: s.log,
 	})
-	logs := s.ingest(gate)
+	logs := s.ingest(gate, bodies)
 	log := logapi.New(logapi.Config{
 		Store: s.store, Authorize: gate.Authorize, Key: s.signer.Verifier(),
 		Observe: func(r *http.Request, table, query string, rows int64) {
@@ -42,7 +51,7 @@ func (s *serving) handler() (http.Handler, error) {
 	})
 	return server.Handler(server.Config{
 		Routes: []server.Route{
-			{Path: "/fhir/", Handler: s.fhir(gate, edge.BaseURL)},
+			{Path: "/fhir/", Handler: s.fhir(gate, bodies, edge.BaseURL)},
 			{Path: "/$loggy", Handler: logs.Loggy()},
 			{Path: "/_logs", Handler: logs.Logs()},
 			{Path: "/_bulk", Handler: logs.Bulk()},

@@ -6,6 +6,7 @@ import (
 	"vigil/internal/format/aidbox"
 	"vigil/internal/ingest"
 	"vigil/internal/server"
+	"vigil/internal/web"
 )
 
 // aidboxOptions says how lines of Aidbox's log look here.
@@ -19,7 +20,7 @@ func aidboxOptions(cfg *config.Config) aidbox.Options {
 }
 
 // ingest makes the faces of other loggers.
-func (s *serving) ingest(gate *server.Gate) *ingest.API {
+func (s *serving) ingest(gate *server.Gate, bodies *web.Bodies) *ingest.API {
 	var tables []string
 	for _, t := range s.store.Schemas() {
 		if !t.ReadOnly {
@@ -29,7 +30,7 @@ func (s *serving) ingest(gate *server.Gate) *ingest.API {
 	return ingest.New(ingest.Config{
 		Store: s.store, Tables: tables,
 		Size:         s.store.Log().Size,
-		Authenticate: gate.Authenticate, Allow: gate.Allow, Anonymous: s.cfg.Aidbox.Anonymous(), Limits: s.limits(),
+		Authenticate: gate.Authenticate, Allow: gate.Allow, Anonymous: s.cfg.Aidbox.Anonymous(), Bodies: bodies, Limits: s.limits(),
 		Lines: aidbox.Lines(aidboxOptions(s.cfg)), Pretty: aidbox.AppendPretty,
 		Tenant: s.cfg.Aidbox.Tenant, Worker: s.cfg.Aidbox.Worker, Index: s.cfg.Aidbox.IndexTable,
 		CORSOrigins: s.cfg.CORSOrigins, Log: s.log,

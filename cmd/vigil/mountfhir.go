@@ -12,6 +12,7 @@ import (
 	"vigil/internal/format/fhir/balp"
 	"vigil/internal/server"
 	"vigil/internal/store"
+	"vigil/internal/web"
 )
 
 // policies has what the setting fhir.profiles means.
@@ -20,9 +21,10 @@ var policies = map[string]fhir.Policy{
 }
 
 // fhir makes the FHIR face of a server.
-func (s *serving) fhir(gate *server.Gate, baseURL func(*http.Request) string) http.Handler {
+func (s *serving) fhir(gate *server.Gate, bodies *web.Bodies, baseURL func(*http.Request) string) http.Handler {
 	c := fhirConfig(s.cfg, s.store)
-	c.Authenticate, c.Allow, c.Limits, c.BaseURL, c.Log = gate.Authenticate, gate.Allow, s.limits(), baseURL, s.log
+	c.Authenticate, c.Allow, c.BaseURL, c.Log = gate.Authenticate, gate.Allow, baseURL, s.log
+	c.Bodies, c.Limits = bodies, s.limits()
 	return fhirapi.New(c).Handler()
 }
 
