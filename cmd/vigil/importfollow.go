@@ -39,10 +39,15 @@ func (c *importCmd) follow(ctx context.Context, std *stdio, target *destination)
 	taken := 0
 	fo := &transfer.Follow{
 		Target: target, Path: name, Cursor: beside + ".follow",
-		Limits:  jsonb.Limits{Depth: limits.Depth, Keys: limits.Keys},
-		Refused: func(b *transfer.BadRecord) error { return errors.Join(out.add(b), out.sync()) },
-		Tell:    func(err error) { fmt.Fprintln(std.Err, "vigil:", err) },
-		Taken:   func(n int) { taken += n },
+		Limits: jsonb.Limits{Depth: limits.Depth, Keys: limits.Keys},
+		Refused: func(b *transfer.BadRecord) error {
+			if err := out.add(b); err != nil {
+				return err
+			}
+			return out.sync()
+		},
+		Tell:  func(err error) { fmt.Fprintln(std.Err, "vigil:", err) },
+		Taken: func(n int) { taken += n },
 	}
 	if c.Cursor != "" {
 		fo.Cursor = c.Cursor

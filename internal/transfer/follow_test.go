@@ -312,3 +312,37 @@ func TestFollowPipe(t *testing.T) {
 		t.Errorf("broken pipe: %v", err)
 	}
 }
+
+// TestFollowPipeInterrupted ends a pipe while its target is away: what was read
+// goes over when the target is back for the last attempt, or the end is an error.
+func TestFollowPipeInterrupted(t *testing.T) {
+	for _, back := range []bool{true, false} {
+		f := newFollowing(t)
+		ctx, interrupt := context.WithCancel(context.Background())
+		tried := make(chan struct{}, 1)
+		f.target.fails = func() (bool, bool) {
+			select {
+			case tried <- struct{}{}:
+			default:
+			}
+			return ctx.Err() == nil || !back, false
+		}
+		r, w := io.Pipe()
+		fo := &transfer.Follow{Target: f.target, Poll: time.Millisecond, Grace: 50 * time.Millisecond}
+		if back {
+			fo.Grace = time.Minute
+		}
+		done := make(chan error, 1)
+		go func() { done <- fo.Pipe(ctx, r) }()
+		fmt.Fprint(w, `{"n":1}`+"\n")
+		<-tried
+		interrupt()
+		if err := <-done; (err == nil) != back {
+			t.Errorf("target back: %v, the end is %v", back, err)
+		}
+		if got := len(f.target.have()); (got == 1) != back {
+			t.Errorf("target back: %v, it has %d lines", back, got)
+		}
+		w.Close()
+	}
+}

@@ -34,10 +34,12 @@ func (fo *Follow) Pipe(ctx context.Context, r io.Reader) error {
 		if ctx.Err() != nil {
 			use = late
 		}
-		err := fo.hand(use, at, chunk)
+		if err := fo.hand(use, at, chunk); err != nil {
+			return err // the end of ctx may be why, and then it goes over once more
+		}
 		at.Offset += int64(len(chunk))
 		chunk = chunk[:0]
-		return err
+		return nil
 	}
 	for {
 		var idle <-chan time.Time
