@@ -75,6 +75,7 @@ func (a *API) clef(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		web.AccessOf(r.Context()).Rows = int64(receipt.Count)
+		replayed(w, receipt)
 	}
 	respond(w, http.StatusCreated, []byte(`{"MinimumLevelAccepted":null}`))
 	return nil

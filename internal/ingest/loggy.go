@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"strings"
@@ -41,8 +42,33 @@ func (a *API) loggy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	access.Rows = int64(receipt.Count)
-	respond(w, http.StatusOK, append(jsonb.AppendLineString([]byte(`{"ctx":`), access.ID), '}'))
+	ctx := access.ID
+	if receipt.Replayed {
+		if ctx, err = a.context(r.Context(), receipt.First, ctx); err != nil {
+			return err
+		}
+	}
+	replayed(w, receipt)
+	respond(w, http.StatusOK, append(jsonb.AppendLineString([]byte(`{"ctx":`), ctx), '}'))
 	return nil
+}
+
+// context returns the ctx of the record that stands at a place of the log, which
+// is the one that was answered when it was taken; none where it was removed since.
+func (a *API) context(ctx context.Context, place int64, none string) (string, error) {
+	for e, err := range a.Store.Entries(ctx, place) {
+		if err != nil {
+			return "", err
+		}
+		if e.Erased {
+			break
+		}
+		if first, ok := jsonb.Get(e.Doc, "ctx"); ok {
+			return string(jsonb.AppendText(nil, first)), nil
+		}
+		break
+	}
+	return none, nil
 }
 
 // anyone returns who sends: who gives no credentials too, where that is allowed.

@@ -175,10 +175,13 @@ func TestLoggyRights(t *testing.T) {
 	if res := f.send("GET", "/$loggy", ""); res.Code != http.StatusMethodNotAllowed || res.Header().Get("Allow") != "POST" {
 		t.Errorf("GET: %d", res.Code)
 	}
-	for range 2 {
-		if res := f.write("/$loggy", body, "Idempotency-Key", "k"); res.Code != http.StatusOK {
-			t.Errorf("retry: %d %s", res.Code, res.Body)
-		}
+	first := f.write("/$loggy", body, "Idempotency-Key", "k", "X-Request-Id", "first")
+	again := f.write("/$loggy", body, "Idempotency-Key", "k", "X-Request-Id", "second")
+	if first.Code != http.StatusOK || first.Header().Get("Idempotency-Replayed") != "" {
+		t.Errorf("with a key: %d %s", first.Code, first.Body)
+	}
+	if again.Code != http.StatusOK || again.Header().Get("Idempotency-Replayed") != "true" || again.Body.String() != `{"ctx":"first"}` {
+		t.Errorf("retry: %d %s, want the first answer, %s", again.Code, again.Body, first.Body)
 	}
 	if n := len(f.events()); n != 2 {
 		t.Errorf("%d stored", n)

@@ -30,6 +30,13 @@ func key(r *http.Request, p *auth.Principal, face string, body []byte) (*store.K
 	return &store.Key{Scope: p.Scope() + "\x00" + face, Key: k, Body: sha256.Sum256(body)}, nil
 }
 
+// replayed says that an answer is that of an earlier request with the same key.
+func replayed(w http.ResponseWriter, r store.Receipt) {
+	if r.Replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
+	}
+}
+
 // sender returns who is stored with what came by a face.
 func sender(r *http.Request, p *auth.Principal, face string) *vigil.Sender {
 	return p.Sender(face, web.AccessOf(r.Context()).Peer)
