@@ -6,9 +6,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"vigil"
 	"vigil/internal/spool"
@@ -19,7 +23,7 @@ import (
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
-		t.Skipf("this test mounts a small file system, which needs root: %v", err)
+		t.Skipf("left out: this machine refuses mount: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 	for round, memory := range []int64{64 << 20, 1000} { // all in memory too, or on disk only
@@ -36,11 +40,16 @@ func TestFullDisk(t *testing.T) {
 		}
 		done, cancel := context.WithCancel(t.Context())
 		cancel()
+		patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		slow := begin(t, s, "slow?")
 		var want []string
 		for i := 0; ; i++ {
-			rec := fmt.Sprintf("%d-%d", round, i)
-			if _, err := s.End(done, 0, []byte(rec+strings.Repeat(" ", 50_000))); err != nil {
+			rec, ctx := fmt.Sprintf("%d-%d", round, i), done
+			if i < 50 { // the files of the round before may go only now
+				ctx = patient
+			}
+			if _, err := s.End(ctx, 0, []byte(rec+strings.Repeat(" ", 50_000))); err != nil {
 				break
 			}
 			want = append(want, "t "+rec)
@@ -66,5 +75,50 @@ func TestFullDisk(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestLittleRoom has a disk that others have nearly filled, and requests that take
+// its last block: there must be a little left to begin a volume in, or nobody could
+// read what waits on the disk only.
+func TestLittleRoom(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("left out: this machine refuses mount: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	if err := os.WriteFile(filepath.Join(dir, "ballast"), make([]byte, 13<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := &keeper{down: true}
+	s := open(t, dir, k, func(c *spool.Config) {
+		c.MaxMemory = 1000
+		c.Events = func(rec []byte) ([]*vigil.Event, error) { return asEvent(bytes.TrimRight(rec, " ")) }
+	})
+	const clients, each = 8, 200
+	var writing sync.WaitGroup
+	for c := range clients {
+		writing.Go(func() {
+			for i := range each {
+				if _, err := s.End(t.Context(), 0, []byte(fmt.Sprintf("%d-%d", c, i)+strings.Repeat(" ", 3_000))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for s.Full() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	k.set(func(k *keeper) { k.down = false })
+	all := make(chan struct{})
+	go func() { writing.Wait(); close(all) }()
+	select {
+	case <-all:
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("nobody gets on: %+v", s.Status())
+	}
+	flush(t, s)
+	if n := len(k.got()); n != clients*each {
+		t.Errorf("%d records of %d", n, clients*each)
 	}
 }

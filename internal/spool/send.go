@@ -190,6 +190,8 @@ func (s *Spool) drain(ctx context.Context, v *volume) error {
 	if err != nil {
 		return err
 	}
+	s.pen.Lock() // else who waits for space takes all of it before it is reserved
+	defer s.pen.Unlock()
 	if err := s.remove(v); err != nil {
 		return err
 	}

@@ -32,7 +32,10 @@ func (s *Spool) open() error {
 		return err
 	}
 	var err error
-	if s.cur, err = s.newVolume(); err != nil {
+	if s.cur, err = s.tryVolume(); journal.IsFull(err) {
+		s.cur, err = s.reservedVolume(err)
+	}
+	if err != nil {
 		return err
 	}
 	s.purged = s.c.Now()
@@ -95,22 +98,40 @@ const reserveSize = 4 << 20
 
 func (s *Spool) reservePath() string { return filepath.Join(s.c.Dir, "reserve") }
 
-// reserve takes the space, where there is any.
+// leastReserve is kept where there is not so much: enough to begin a volume in which
+// nothing is yet.
+const leastReserve = 64 << 10
+
+// reserve takes the space, where there is any. The caller holds the pen where
+// somebody writes, who would take all of it.
 func (s *Spool) reserve() {
-	if st, err := os.Stat(s.reservePath()); err == nil && st.Size() == reserveSize {
-		return
+	var had int64
+	if st, err := os.Stat(s.reservePath()); err == nil {
+		had = st.Size()
 	}
-	if err := os.WriteFile(s.reservePath(), make([]byte, reserveSize), 0o600); err != nil {
-		s.c.Log.Warn("no space can be kept for a full disk", "err", err)
+	for _, size := range [...]int64{reserveSize, leastReserve} {
+		if had == size {
+			return
+		}
+		err := os.WriteFile(s.reservePath(), make([]byte, size), 0o600)
+		if err == nil {
+			return
+		}
+		s.c.Log.Warn("no space can be kept for a full disk", "bytes", size, "err", err)
 		os.Remove(s.reservePath())
+		had = 0
 	}
 }
 
-// newVolume begins the next journal, on a full disk in the space that was kept.
-func (s *Spool) newVolume() (*volume, error) {
+// reservedVolume begins the next journal in the space that was kept. Full is why
+// there is no other. The caller holds the pen, as of [Spool.reserve].
+func (s *Spool) reservedVolume(full error) (*volume, error) {
+	if os.Remove(s.reservePath()) != nil {
+		return nil, full
+	}
 	v, err := s.tryVolume()
-	if journal.IsFull(err) && os.Remove(s.reservePath()) == nil {
-		v, err = s.tryVolume()
+	if err != nil {
+		s.reserve()
 	}
 	return v, err
 }
@@ -248,17 +269,28 @@ func (s *Spool) roll() error {
 	s.mu.Lock()
 	s.purged = s.c.Now() // not again at once if it fails
 	s.mu.Unlock()
-	next, err := s.newVolume()
-	if err != nil {
+	next, err := s.tryVolume()
+	full := journal.IsFull(err)
+	if err != nil && !full {
 		return err
 	}
 	s.pen.Lock()
 	defer s.pen.Unlock()
+	if full {
+		if next, err = s.reservedVolume(err); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	forget := func() error {
+		err := errors.Join(next.j.Close(), s.remove(next))
+		s.reserve()
+		return err
+	}
 	old := s.cur
 	if len(s.hot) > 0 { // they came meanwhile, and go first
-		return errors.Join(next.j.Close(), s.remove(next))
+		return forget()
 	}
 	old.spent = !old.cold && s.acked >= s.last
 	before := map[uint64]journal.Position{}
@@ -274,7 +306,7 @@ func (s *Spool) roll() error {
 		if !journal.IsFull(err) {
 			s.fail(fmt.Errorf("change volume: %w", err))
 		}
-		return errors.Join(err, next.j.Close(), s.remove(next))
+		return errors.Join(err, forget())
 	}
 	if err := old.j.Close(); err != nil {
 		s.fail(fmt.Errorf("sync spool: %w", err))
