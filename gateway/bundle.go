@@ -74,7 +74,7 @@ func localPatients(entries, answers []*entry) map[string]string {
 func (in *interpreter) entry(e, a *entry) vigil.Exchange {
 	path, query, _ := strings.Cut(in.entryPath(e.url), "?")
 	query = in.rules.query(query)
-	t := classify(e.method, segments(path), query, in.rules.query(e.ifNoneExist))
+	t := classify(strings.ToUpper(e.method), segments(path), query, in.rules.query(e.ifNoneExist))
 	x := vigil.Exchange{
 		ID: in.x.ID, Start: in.x.Start, Complete: in.x.Complete,
 		Method: e.method, Path: in.base + "/" + strings.TrimPrefix(path, "/"), RawQuery: query,

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func (x *exchange) request(base string) {
 	c.id = vigil.NewUID(x.begun, random).String()
 	c.start = x.begun.UTC()
 	c.method, c.host, c.proto, c.base = clip(r.Method, 64), clip(r.Host[strings.LastIndexByte(r.Host, '@')+1:], maxClaim), r.Proto, base
-	c.path, c.query = x.long("path", x.rules.path(r.URL.EscapedPath())), x.long("query", x.rules.query(r.URL.RawQuery))
+	c.path, c.query = x.long("path", x.rules.path(pathOf(r))), x.long("query", x.rules.query(r.URL.RawQuery))
 	c.gateway, c.redact = g.c.Name, x.rules.texts()
 	c.userAgent = x.rules.header("User-Agent", clip(first(r.Header, "User-Agent"), maxClaim))
 	if c.requestID = first(r.Header, "X-Request-Id"); !printable(c.requestID) {
@@ -96,7 +97,12 @@ func (x *exchange) request(base string) {
 	c.peer, c.forwarded = o.peer, o.claimed
 	id := g.who(r, o.trusted)
 	c.user, c.purpose = id.user, id.purpose
-	c.contentType, c.contentEncoding = clip(first(r.Header, "Content-Type"), maxClaim), clip(first(r.Header, "Content-Encoding"), maxClaim)
+	c.contentType, c.contentEncoding = clip(first(r.Header, "Content-Type"), maxClaim), clip(strings.Join(r.Header["Content-Encoding"], ", "), maxClaim)
+	if len(r.Header["Content-Type"]) > 1 { // the server may take another one than the first
+		c.contentType = ""
+		c.notes = append(c.notes, "the request has several types of content")
+	}
+	x.noteOverride()
 	c.ifNoneExist = x.rules.query(clip(first(r.Header, "If-None-Exist"), maxAddress))
 	x.auditHeaders()
 	if r.Body != nil && r.Body != http.NoBody {
@@ -107,6 +113,27 @@ func (x *exchange) request(base string) {
 		c.reqUnread = x.body.skip
 		r.Body = x.body
 	}
+}
+
+// noteOverride notes that the server may have taken the request for another method:
+// the record goes by the one that came.
+func (x *exchange) noteOverride() {
+	methods, _ := overrides(x.r)
+	for _, m := range methods {
+		if !slices.Contains(knownMethods, m) {
+			m = "another one"
+		}
+		x.c.notes = appendNew(x.c.notes, "the request asks to be taken for the method "+m)
+	}
+}
+
+// pathOf is the path of a request as it came. A target such as x:y has none, and is
+// one itself.
+func pathOf(r *http.Request) string {
+	if r.URL.Opaque != "" {
+		return r.URL.Opaque
+	}
+	return r.URL.EscapedPath()
 }
 
 // maxAddress bounds what is recorded of a path or a query.

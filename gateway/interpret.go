@@ -16,13 +16,13 @@ func (r *Reader) interpret(c *capture) *vigil.Exchange {
 	var t target
 	segs, inBase := belowBase(segments(c.path), c.base)
 	if inBase {
-		t = classify(c.method, segs, c.query, c.ifNoneExist)
+		t = classify(strings.ToUpper(c.method), segs, c.query, c.ifNoneExist)
 	} else {
 		t = target{route: c.method + " " + template(segs)}
 	}
 	in := interpreter{x: x, c: c, t: &t, base: c.shownBase(), rules: readRules(c.redact, r.pseudonyms)}
-	in.req = in.read(body{which: "request", b: c.reqBody, media: c.contentType, coding: c.contentEncoding, cut: c.reqCut, unread: c.reqUnread, keep: c.keepReq}, r)
-	in.resp = in.read(body{which: "response", b: c.respBody, media: c.respType, coding: c.respCoding, cut: c.respCut, unread: c.respUnread, keep: c.keepResp}, r)
+	in.req = in.read(body{which: "request", b: c.reqBody, media: c.contentType, coding: c.contentEncoding, cut: c.reqCut, unread: c.reqUnread, keep: c.keepReq, size: c.reqBytes}, r)
+	in.resp = in.read(body{which: "response", b: c.respBody, media: c.respType, coding: c.respCoding, cut: c.respCut, unread: c.respUnread, keep: c.keepResp, size: c.respBytes}, r)
 	in.run()
 	if x.Search != nil {
 		r.pages.link(x, in.resp, in.rules)
@@ -91,6 +91,7 @@ type body struct {
 	b                 []byte
 	media, coding     string
 	cut, unread, keep bool
+	size              int64 // of the whole
 }
 
 // read returns what the body says; nil if it says nothing that is understood.
@@ -100,6 +101,9 @@ func (in *interpreter) read(c body, r *Reader) *resource {
 	}
 	if c.cut {
 		note("is recorded from its first %d bytes only", len(c.b))
+	}
+	if c.unread && c.size > 0 && in.c.status < 400 && in.t.interaction != "" && in.t.typ != "Binary" && !isRead(c.media) {
+		note("is not read, since its type is none of FHIR's: %.100s", c.media)
 	}
 	if c.unread || len(c.b) == 0 {
 		return nil
@@ -118,8 +122,12 @@ func (in *interpreter) read(c body, r *Reader) *resource {
 		note("is read to %d bytes only", r.maxDecoded)
 		c.cut = true
 	}
-	media, _, _ := mime.ParseMediaType(c.media)
-	kind := kindOf(media, text)
+	media, params, _ := mime.ParseMediaType(c.media)
+	plain := inUTF8(text, params["charset"])
+	kind := kindOf(media, plain)
+	if kind == kindJSON || kind == kindXML || kind == kindLines {
+		text = plain
+	}
 	if c.keep {
 		kept := in.rules.kept(kind, c.media, text, c.cut, r.maxKept)
 		if c.which == "request" {
@@ -189,7 +197,7 @@ func kindOf(media string, body []byte) bodyKind {
 func (in *interpreter) run() {
 	x, t := in.x, in.t
 	isBundle := in.req != nil && in.req.typ == "Bundle" && (in.req.code == "batch" || in.req.code == "transaction")
-	if t.bundle && in.req != nil && in.req.code == "transaction" || isBundle && t.interaction == "" && x.Method == "POST" {
+	if t.bundle && in.req != nil && in.req.code == "transaction" || isBundle && t.interaction == "" && strings.EqualFold(x.Method, "POST") {
 		t.interaction, t.bundle = in.req.code, true
 	}
 	x.Route, x.Interaction, x.Operation = t.route, t.interaction, t.operation
@@ -255,7 +263,13 @@ func (in *interpreter) single() {
 		in.req.id = "" // the server gives another one
 	}
 	in.req.patientsInto(x)
-	answer.patientsInto(x)
+	in.resp.patientsInto(x) // whatever it was asked for
+	if x.Interaction == "" && in.resp != nil {
+		x.Returned = in.resp.returned()
+		if in.resp.typ != "OperationOutcome" {
+			x.Returned = appendOne(x.Returned, in.resp.versioned())
+		}
+	}
 	in.place(in.c.location)
 	if answer != nil {
 		if x.Key == "" {

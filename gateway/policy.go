@@ -120,9 +120,9 @@ type effect struct {
 
 var errNoPseudonyms = errors.New("a policy asks for pseudonyms, and there is no key for them")
 
-// methods are those that a policy can be for: every other one is a mistake in it,
+// knownMethods are those that a policy can be for: every other one is a mistake in it,
 // and what comes with one is recorded as it is for policies without methods.
-var methods = []string{
+var knownMethods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace,
 }
 
@@ -137,8 +137,8 @@ func newPolicies(list []Policy, level Level, p *Pseudonyms) (*policies, error) {
 		one.Methods = nil
 		for _, m := range pol.Methods { // what another reader would take for GET is not GET
 			m = strings.ToUpper(m)
-			if !slices.Contains(methods, m) {
-				return nil, fmt.Errorf("policy %d: method %q: want %s", i+1, m, strings.Join(methods, ", "))
+			if !slices.Contains(knownMethods, m) {
+				return nil, fmt.Errorf("policy %d: method %q: want %s", i+1, m, strings.Join(knownMethods, ", "))
 			}
 			one.Methods = append(one.Methods, m)
 		}

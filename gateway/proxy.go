@@ -82,6 +82,8 @@ func guard(next http.Handler) http.Handler {
 		switch {
 		case r.Method == http.MethodConnect || r.Method == "PRI": // PRI begins a connection of HTTP/2
 			refuse(w, http.StatusMethodNotAllowed, r.Method+" is not for a FHIR server.")
+		case r.URL.Opaque != "": // x:http://fhir/Patient/1 has no path, and would go upstream without the x:
+			refuse(w, http.StatusBadRequest, "The target of the request is no path.")
 		case len(r.Header["Authorization"]) > 1:
 			refuse(w, http.StatusBadRequest, "There is more than one Authorization header.")
 		case strings.ContainsAny(r.Host, "@/\\?#,; \t\"<>"):
@@ -120,11 +122,9 @@ func (g *Gateway) rewrite(pr *httputil.ProxyRequest, upstream *url.URL) {
 	out.URL.Scheme, out.URL.Host = upstream.Scheme, upstream.Host
 	out.URL.Path, out.URL.RawPath, out.URL.RawQuery = in.URL.Path, in.URL.RawPath, in.URL.RawQuery
 	out.URL.ForceQuery = in.URL.ForceQuery
-	out.URL.User = nil
+	out.URL.User, out.URL.Opaque = nil, ""
 	out.Host = in.Host
-	if len(in.Trailer) > 0 {
-		out.Trailer = in.Trailer // filled when the body has been read
-	}
+	g.passTrailers(in, out)
 	if up := out.Header["Upgrade"]; len(up) > 0 && !(len(up) == 1 && strings.EqualFold(up[0], "websocket")) {
 		delete(out.Header, "Upgrade")
 		delete(out.Header, "Connection")

@@ -17,7 +17,7 @@ type reading struct {
 }
 
 func readRequest(r *http.Request, base string) reading {
-	whole := r.URL.EscapedPath()
+	whole := pathOf(r)
 	path, below := splitBase(whole, base)
 	if !below {
 		path = whole
@@ -25,7 +25,8 @@ func readRequest(r *http.Request, base string) reading {
 	q := reading{written: strings.Split(strings.TrimPrefix(path, "/"), "/")}
 	q.meant = q.written
 	q.methods, q.odd = overrides(r)
-	q.methods = append(q.methods, r.Method)
+	q.methods = append(q.methods, strings.ToUpper(r.Method))
+	q.odd = q.odd || r.URL.Opaque != ""
 	looked := q.written
 	if base == "" { // what comes before the part that is read may be meant as well
 		looked = strings.Split(strings.TrimPrefix(whole, "/"), "/")
@@ -61,6 +62,9 @@ func (p *policy) mayBeFor(q *reading) bool {
 // anything that may change its method or path, or takes more than an answer.
 func overrides(r *http.Request) (methods []string, odd bool) {
 	for name, values := range r.Header {
+		if name == "" || name[0] != 'X' && name[0] != 'U' {
+			continue // most
+		}
 		switch n := dashed(name); {
 		case strings.HasPrefix(n, "X-Http-Method") || n == "X-Method-Override":
 			odd = true
@@ -75,6 +79,9 @@ func overrides(r *http.Request) (methods []string, odd bool) {
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		odd = odd || r.ContentLength != 0 // a body that says what is asked for
+	}
+	if !strings.Contains(r.URL.RawQuery, "ethod") && !strings.Contains(r.URL.RawQuery, "ETHOD") && strings.IndexByte(r.URL.RawQuery, '%') < 0 {
+		return methods, odd // most
 	}
 	for pair := range strings.FieldsFuncSeq(r.URL.RawQuery, func(c rune) bool { return c == '&' || c == ';' }) {
 		name, value, _ := strings.Cut(pair, "=")

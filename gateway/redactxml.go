@@ -12,7 +12,7 @@ import (
 // is in it.
 func (r *rules) xml(text []byte) ([]byte, bool) {
 	x := xmlRedactor{rules: r, d: xml.NewDecoder(bytes.NewReader(text))}
-	x.d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errSyntax }
+	x.d.CharsetReader = charsetReader
 	for {
 		start := int(x.d.InputOffset())
 		t, err := x.d.RawToken()

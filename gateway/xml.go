@@ -14,7 +14,7 @@ import (
 func scanXML(b []byte, s sink) error {
 	d := xml.NewDecoder(bytes.NewReader(b))
 	d.Strict = true
-	d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errSyntax } // FHIR is UTF-8
+	d.CharsetReader = charsetReader
 	var (
 		// One letter for each open element: (o)bject, (r)esource inside its
 		// property, (s)kipped.
