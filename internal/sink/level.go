@@ -49,18 +49,30 @@ func ParseLevel(s string) (Level, error) {
 	return l, nil
 }
 
+// LevelText returns the level that a line gives itself, as it is written there; of
+// an envelope it is the document's. The line must be a JSON object.
+func LevelText(line []byte) (text []byte, ok bool) {
+	for _, object := range [...][]byte{line, Enclosed(line)} {
+		if object == nil {
+			continue
+		}
+		for _, key := range levelKeys {
+			if v, ok := jsonb.Get(object, key); ok && jsonb.Kind(v) == '"' {
+				return jsonb.AppendText(nil, v), true
+			}
+		}
+	}
+	return nil, false
+}
+
 // Passes reports whether a line passes. One without a level is info; one whose
 // level is not known always passes, as in Aidbox.
 func (l Level) Passes(line []byte) bool {
 	if l >= All || !isObject(line) {
 		return true
 	}
-	for _, key := range levelKeys {
-		v, ok := jsonb.Get(line, key)
-		if !ok || jsonb.Kind(v) != '"' {
-			continue
-		}
-		return lineLevels[strings.ToLower(string(v[1:len(v)-1]))] <= l
+	if text, ok := LevelText(line); ok {
+		return lineLevels[strings.ToLower(string(text))] <= l
 	}
 	return Info <= l
 }

@@ -46,6 +46,19 @@ func Envelope(dst []byte, e *vigil.Event) []byte {
 	return append(appendDocument(dst, e), '}', '\n')
 }
 
+// Enclosed returns the document in a line of [Envelope]; nil for every other line,
+// and where the document is no JSON object. The line must be a JSON object.
+func Enclosed(line []byte) []byte {
+	if !bytes.HasPrefix(line, []byte(`{"table":"`)) {
+		return nil
+	}
+	doc, ok := jsonb.Get(line, "event")
+	if _, stored := jsonb.Get(line, "format"); !ok || !stored || jsonb.Kind(doc) != '{' {
+		return nil
+	}
+	return doc
+}
+
 // appendDocument appends the document as one JSON value in one line.
 func appendDocument(dst []byte, e *vigil.Event) []byte {
 	if store.IsJSON(e.Table, e.Format) || jsonb.Check(e.Doc, jsonb.Limits{}) == nil {

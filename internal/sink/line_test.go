@@ -119,6 +119,12 @@ func TestLevels(t *testing.T) {
 		{"error", `{not json}`, true},
 		{"error", `{"lvl":3}`, false}, // says nothing, which is info
 		{"true", `{"lvl":"trace"}`, true},
+		// The default format: the level is the document's.
+		{"error", `{"table":"events","id":1,"format":"logserver","event":{"level":"critical"}}`, true},
+		{"error", `{"table":"events","id":1,"format":"logserver","event":{"level":"warn"}}`, false},
+		{"info", `{"table":"events","id":1,"format":"logserver","event":{"level":"debug"}}`, false},
+		{"error", `{"table":"events","id":1,"format":"logserver","event":"error"}`, false},
+		{"error", `{"ts":"","event":{"level":"error"}}`, false}, // no envelope
 	} {
 		l, err := ParseLevel(c.level)
 		if err != nil {

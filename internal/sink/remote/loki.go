@@ -31,7 +31,7 @@ func NewLoki(c Config, labels map[string]string) (*Sink, error) {
 		open: `{"streams":[{"stream":` + string(stream) + `,"values":[`, sep: ",", close: "]}]}",
 		item: func(dst []byte, it *item) []byte {
 			dst = append(dst, `["`...)
-			dst = strconv.AppendInt(dst, it.at.UnixNano(), 10)
+			dst = strconv.AppendInt(dst, unixNano(it.at), 10)
 			dst = append(dst, `",`...)
 			return append(jsonb.AppendLineString(dst, it.line), ']')
 		},

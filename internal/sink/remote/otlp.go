@@ -1,15 +1,19 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"vigil/internal/jsonb"
+	"vigil/internal/sink"
 )
 
 // OTLPOptions are what an OpenTelemetry collector needs beside a [Config].
@@ -21,7 +25,7 @@ type OTLPOptions struct {
 
 // NewOTLP returns a Sink for OTLP over HTTP in its JSON encoding. A line that is
 // a JSON object is the body as a map, another one is a string; the severity is
-// read from lvl, level or severity.
+// read from lvl, level or severity, of the document where the line is an envelope.
 func NewOTLP(c Config, o OTLPOptions) (*Sink, error) {
 	open := `{"resourceLogs":[{"resource":{"attributes":` + attributes(o.Resource) + `},"scopeLogs":[{"scope":{"name":"vigil"},"logRecords":[`
 	return newSink(c, protocol{
@@ -45,10 +49,10 @@ func attributes(resource map[string]string) string {
 // appendRecord appends one logRecord.
 func appendRecord(dst []byte, it *item) []byte {
 	dst = append(dst, `{"timeUnixNano":"`...)
-	dst = strconv.AppendInt(dst, it.at.UnixNano(), 10)
+	dst = strconv.AppendInt(dst, otlpTime(it.at), 10)
 	if !it.e.Received.IsZero() {
 		dst = append(dst, `","observedTimeUnixNano":"`...)
-		dst = strconv.AppendInt(dst, it.e.Received.UnixNano(), 10)
+		dst = strconv.AppendInt(dst, otlpTime(it.e.Received), 10)
 	}
 	dst = append(dst, '"')
 	if text, number := severity(it); number > 0 {
@@ -71,25 +75,34 @@ func appendRecord(dst []byte, it *item) []byte {
 	return append(dst, ']', '}')
 }
 
+// otlpTime is t as OTLP's unsigned nanoseconds, 0 for one that they cannot say,
+// which is how OTLP says that the time is not known: a collector refuses the whole
+// request for one number below 0.
+func otlpTime(t time.Time) int64 {
+	n := unixNano(t)
+	if n < 0 || n == math.MaxInt64 {
+		return 0
+	}
+	return n
+}
+
 // severities has OTLP's numbers of the words that lines use.
 var severities = map[string]int{
 	"all": 1, "trace": 1, "verbose": 1, "debug": 5, "info": 9, "information": 9, "informational": 9, "notice": 10,
 	"warn": 13, "warning": 13, "error": 17, "err": 17, "fatal": 21, "panic": 21, "critical": 21, "alert": 21, "emergency": 24,
 }
 
-// severity is the level that a line gives itself; 0 where it gives none.
+// severity is the level that a line gives itself, or the document in it; 0 where
+// there is none.
 func severity(it *item) (text []byte, number int) {
 	if !it.object {
 		return nil, 0
 	}
-	for _, key := range [...]string{"lvl", "level", "severity", "levelname", "@l"} {
-		v, ok := jsonb.Get(it.line, key)
-		if ok && jsonb.Kind(v) == '"' {
-			text = jsonb.AppendText(nil, v)
-			return text, severities[strings.ToLower(string(text))]
-		}
+	text, ok := sink.LevelText(it.line)
+	if !ok {
+		return nil, 0
 	}
-	return nil, 0
+	return text, severities[strings.ToLower(string(text))]
 }
 
 // appendAny appends a JSON value as an AnyValue. Null is the empty one.
@@ -126,10 +139,12 @@ func appendAny(dst, v []byte) []byte {
 		if _, err := strconv.ParseInt(string(v), 10, 64); err == nil {
 			return append(append(append(dst, `{"intValue":"`...), v...), '"', '}')
 		}
-		if _, err := strconv.ParseFloat(string(v), 64); err == nil {
+		// An integer beyond 64 bits stays exact as a text: OpenTelemetry, Mapping
+		// Arbitrary Data to OTLP AnyValue.
+		if _, err := strconv.ParseFloat(string(v), 64); err == nil && bytes.ContainsAny(v, ".eE") {
 			return append(append(append(dst, `{"doubleValue":`...), v...), '}')
 		}
-		return append(append(append(dst, `{"stringValue":"`...), v...), '"', '}') // beyond a double
+		return append(append(append(dst, `{"stringValue":"`...), v...), '"', '}')
 	}
 	return append(dst, '{', '}')
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vigil/internal/jsonb"
+	"vigil/internal/sink"
 )
 
 // SeqOptions are what Seq needs beside a [Config].
@@ -127,11 +128,16 @@ func appendSeqTime(dst []byte, t time.Time) []byte {
 	return append(t.UTC().AppendFormat(append(dst, `{"@t":"`...), "2006-01-02T15:04:05.0000000Z07:00"), '"')
 }
 
-// messageOf is what a document says it is about.
+// messageOf is what a document, or the one in an envelope, says it is about.
 func messageOf(it *item) []byte {
-	for _, key := range [...]string{"message", "msg", "ev"} {
-		if v, ok := jsonb.Get(it.line, key); ok && jsonb.Kind(v) == '"' {
-			return jsonb.AppendText(nil, v)
+	for _, object := range [...][]byte{it.line, sink.Enclosed(it.line)} {
+		if object == nil {
+			continue
+		}
+		for _, key := range [...]string{"message", "msg", "ev"} {
+			if v, ok := jsonb.Get(object, key); ok && jsonb.Kind(v) == '"' {
+				return jsonb.AppendText(nil, v)
+			}
 		}
 	}
 	return []byte(it.e.Table)

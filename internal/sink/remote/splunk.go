@@ -51,7 +51,7 @@ func NewSplunk(c Config, o SplunkOptions) (*Sink, error) {
 		header: map[string]string{"Authorization": "Splunk " + o.Token},
 		item: func(dst []byte, it *item) []byte {
 			dst = append(dst, `{"time":`...)
-			dst = fmt.Appendf(dst, "%d.%06d", it.at.Unix(), it.at.Nanosecond()/1000)
+			dst = appendSeconds(dst, it.at)
 			dst = append(dst, rest...)
 			if it.object {
 				dst = append(dst, it.line...)
@@ -74,6 +74,15 @@ func NewSplunk(c Config, o SplunkOptions) (*Sink, error) {
 	return newSink(c, p)
 }
 
+// appendSeconds appends t as seconds since 1970 with six decimals.
+func appendSeconds(dst []byte, t time.Time) []byte {
+	micro := t.UnixMicro()
+	if micro < 0 {
+		dst, micro = append(dst, '-'), -micro
+	}
+	return fmt.Appendf(dst, "%d.%06d", micro/1e6, micro%1e6)
+}
+
 // splunkAnswer is what the collector answers.
 type splunkAnswer struct {
 	Text  string `json:"text"`
@@ -90,6 +99,8 @@ func judgeSplunk(ctx context.Context, s *Sink, a *answer, items []item) outcome 
 	switch {
 	case a.status == http.StatusOK && parsed && *got.Code == 0:
 		return outcome{}
+	case a.status == http.StatusOK && string(bytes.TrimSpace(a.body)) == `"OK"`:
+		return outcome{} // older collectors of OpenTelemetry
 	case a.status == http.StatusOK:
 		return outcome{err: waitFor(0, "%s answered what no event collector answers: %s", s.url.Host, reason(a))}
 	case a.status == http.StatusBadRequest && parsed:

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"math"
 	"time"
 
 	"vigil"
@@ -48,4 +49,23 @@ func (c *Config) time(it *item) time.Time {
 		return t
 	}
 	return c.Now()
+}
+
+// The first and the last time that nanoseconds in an int64 can say, which is 1677
+// and 2262.
+var (
+	firstNano = time.Unix(0, math.MinInt64)
+	lastNano  = time.Unix(0, math.MaxInt64)
+)
+
+// unixNano is t in nanoseconds since 1970, and for a time beyond what they can say
+// the nearest that they can: t.UnixNano would be any time at all.
+func unixNano(t time.Time) int64 {
+	switch {
+	case t.Before(firstNano):
+		return math.MinInt64
+	case t.After(lastNano):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
 }
