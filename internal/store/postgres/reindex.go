@@ -112,7 +112,7 @@ func settleMapping(ctx context.Context, tx pgx.Tx, tables []*table, mapping int6
 	}
 	for _, t := range tables {
 		var other bool
-		if err := tx.QueryRow(ctx, "select exists (select from "+t.facts.name.Sanitize()+" where mapping <> $1)", mapping).Scan(&other); err != nil {
+		if err := tx.QueryRow(ctx, "select exists (select 1 from "+t.facts.name.Sanitize()+" where mapping <> $1)", mapping).Scan(&other); err != nil {
 			return err
 		}
 		if other {

@@ -104,7 +104,11 @@ begin
   if not exists (select from pg_trigger where tgrelid = rel and tgname = 'vigil_never_emptied') then
     execute format('create trigger vigil_never_emptied before truncate on %s for each statement execute function vigil.refuse()', rel);
   end if;
-  execute format('alter table %s enable always trigger vigil_never_changes', rel);
+  -- What a partition has from its table is so already. Citus could not say it there:
+  -- on a worker the trigger's name has the number of the table's shard, not its own.
+  if exists (select from pg_trigger where tgrelid = rel and tgname = 'vigil_never_changes' and tgenabled <> 'A') then
+    execute format('alter table %s enable always trigger vigil_never_changes', rel);
+  end if;
   execute format('alter table %s enable always trigger vigil_never_emptied', rel);
 end $$;
 
@@ -186,9 +190,9 @@ begin
   execute format('create index on vigil.%I (_type, id)', facts);
   execute format('create index on vigil.%I (_subtype, id) where _subtype is not null', facts); -- a search by type looks there too
   execute format('create index on vigil.%I (_outcome, id)', facts);
+  perform vigil.never_changes(format('api.%I', table_name)::regclass); -- before there are partitions, which follow
   execute format('create table vigil.%I partition of api.%I default', vigil.part('', t, 'default'), table_name);
   execute format('create table vigil.%I partition of vigil.%I default', vigil.part('_facts_', t, 'default'), facts);
-  perform vigil.never_changes(format('api.%I', table_name)::regclass);
   perform vigil.never_changes(format('vigil.%I', vigil.part('', t, 'default'))::regclass);
   execute format('grant insert, select on api.%I to vigil_writer', table_name);
   execute format('grant select on api.%I to vigil_reader', table_name);
@@ -260,7 +264,7 @@ declare
   found_one boolean;
 begin
   for t in select * from vigil.tables order by number loop
-    execute format('select exists (select from vigil.%I)', vigil.part('', t, 'default')) into found_one;
+    execute format('select exists (select 1 from vigil.%I)', vigil.part('', t, 'default')) into found_one;
     if found_one then
       return next t.name;
     end if;

@@ -34,7 +34,8 @@ create table vigil.removing (
 
 create or replace function vigil.refuse() returns trigger language plpgsql as $$
 begin
-  if tg_op = 'DELETE' and tg_table_schema || '.' || tg_table_name not in ('vigil.erased', 'vigil.removals', 'vigil.tiles', 'vigil.migrations') then
+  -- The workers of Citus do not have the table, and remove nothing.
+  if tg_op = 'DELETE' and to_regclass('vigil.removing') is not null and tg_table_schema || '.' || tg_table_name not in ('vigil.erased', 'vigil.removals', 'vigil.tiles', 'vigil.migrations') then
     if exists (select from vigil.removing where pid = pg_backend_pid()) then
       return old;
     end if;
