@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -123,9 +124,13 @@ type bulkAnswer struct {
 
 // judgeBulk reads the answer for each item: 409 says that it is there already,
 // 429 and 5xx that it is to come again, another 4xx that it is refused for good.
+// VictoriaLogs says that it cannot read a request by an empty answer with 200.
 func judgeBulk(ctx context.Context, s *Sink, a *answer, items []item) outcome {
 	if a.status != http.StatusOK {
 		return byStatus(ctx, s, a, items)
+	}
+	if len(bytes.TrimSpace(a.body)) == 0 {
+		return outcome{refused: reason(a) + ", and no word about the items"}
 	}
 	var got bulkAnswer
 	if err := json.Unmarshal(a.body, &got); err != nil || got.Errors == nil {

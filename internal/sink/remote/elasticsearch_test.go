@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,33 @@ func TestBulkItems(t *testing.T) {
 	}
 	if len(x.docs) != 4 {
 		t.Errorf("documents %v", x.docs)
+	}
+}
+
+// TestBulkEmptyAnswer sends what VictoriaLogs 1.26 cannot read, such as a line
+// beyond its insert.maxLineSizeBytes: it answers 200 and nothing else. One such
+// event must not hold up those after it; a server that never says anything is no
+// Elasticsearch, and must not get the whole log set aside.
+func TestBulkEmptyAnswer(t *testing.T) {
+	x := new(index)
+	srv := serve(t, func(n int, r request, w http.ResponseWriter) {
+		if !strings.Contains(r.body, "too long") {
+			x.answer(n, r, w)
+		}
+	})
+	var a aside
+	s := must(t)(NewElasticsearch(config(srv.URL, &a), ElasticsearchOptions{Index: daily}))
+	if err := s.Write(t.Context(), events(`{"n":1}`, `{"n":"too long"}`, `{"n":3}`)); err != nil {
+		t.Fatal(err)
+	}
+	if len(x.docs) != 2 || len(a.reasons()) != 1 || !strings.Contains(a.reasons()[`{"n":"too long"}`], "no word") {
+		t.Errorf("%d documents taken, set aside: %v", len(x.docs), a.reasons())
+	}
+	mute := serve(t, say(200, ""))
+	a = aside{}
+	s = must(t)(NewElasticsearch(config(mute.URL, &a), ElasticsearchOptions{Index: daily}))
+	if err := s.Write(t.Context(), events(slices.Repeat([]string{"{}"}, refusedInRow+1)...)); err == nil || len(a.got) != refusedInRow {
+		t.Errorf("a server without a word: %v, %d set aside", err, len(a.got))
 	}
 }
 
