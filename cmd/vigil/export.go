@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"vigil"
 	"vigil/internal/config"
 	"vigil/internal/durable"
 	"vigil/internal/jsonb"
@@ -23,6 +24,7 @@ type exportCmd struct {
 	reach
 	Question    string `arg:"" optional:"" default:"events" help:"What to export: TABLE, or TABLE?FILTERS as in a URL of the API." placeholder:"QUERY"`
 	Output      string `short:"o" default:"ndjson" enum:"ndjson,csv,sql,parquet" help:"Form: ndjson, csv, parquet, or sql, which psql restores into a logserver."`
+	As          string `default:"stored" enum:"stored,logserver" help:"Documents as they are stored, or AuditEvents (QUERY is audit_events) as documents of logserver's schema: stored or logserver."`
 	System      bool   `help:"Vigil's own columns too: _uid, _received, _sender and the others."`
 	Spreadsheet bool   `help:"Put ' before cells of CSV that a spreadsheet would run as a formula."`
 	To          string `help:"File to write; it appears when it is complete. Standard output is the default." placeholder:"FILE"`
@@ -42,15 +44,29 @@ func (c *exportCmd) Run(ctx context.Context, std *stdio) (err error) {
 		}
 	}
 	columns := c.columns(table)
-	if c.Output == "sql" && c.System {
+	if c.System && (c.Output == "sql" || c.As == "logserver") {
 		return usagef("--system: logserver's table has no other columns than id and event")
+	}
+	e := &exporting{table: table, filters: filters}
+	if c.As == "logserver" {
+		if table != vigil.TableAuditEvents {
+			return usagef("--as logserver: want %s, or %[1]s?FILTERS", vigil.TableAuditEvents)
+		}
+		own := *std
+		_, own.Env = withoutToken(std.Env)
+		cfg, err := c.load(&own, nil)
+		if err != nil {
+			return err
+		}
+		e.convert = asLogserver(cfg)
+		table = vigil.TableEvents // as which a logserver knows them
 	}
 	f, err := c.open(ctx, std, false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	e := &exporting{face: f, table: table, filters: filters}
+	e.face = f
 	for _, col := range columns {
 		e.columns, e.types = append(e.columns, col.Name), append(e.types, col.Type)
 	}
@@ -59,7 +75,7 @@ func (c *exportCmd) Run(ctx context.Context, std *stdio) (err error) {
 			return err
 		}
 	}
-	return c.write(ctx, std, e)
+	return c.write(ctx, std, e, table)
 }
 
 // columns returns what is exported of a table or a view.
@@ -76,17 +92,17 @@ func (c *exportCmd) columns(table string) []query.Column {
 	return columns
 }
 
-// write writes the rows to the file, or to standard output.
-func (c *exportCmd) write(ctx context.Context, std *stdio, e *exporting) error {
+// write writes the rows to the file, or to standard output, as those of a table.
+func (c *exportCmd) write(ctx context.Context, std *stdio, e *exporting, table string) error {
 	if c.To == "" {
-		return c.rows(ctx, std, e, std.Out)
+		return c.rows(ctx, std, e, table, std.Out)
 	}
 	partial := c.To + ".partial"
 	f, err := os.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := c.rows(ctx, std, e, f); err != nil {
+	if err := c.rows(ctx, std, e, table, f); err != nil {
 		return errors.Join(err, f.Close(), os.Remove(partial))
 	}
 	err = durable.Publish(f, c.To)
@@ -96,17 +112,22 @@ func (c *exportCmd) write(ctx context.Context, std *stdio, e *exporting) error {
 	return err
 }
 
-func (c *exportCmd) rows(ctx context.Context, std *stdio, e *exporting, out io.Writer) error {
+func (c *exportCmd) rows(ctx context.Context, std *stdio, e *exporting, table string, out io.Writer) error {
 	w, err := transfer.NewWriter(out, transfer.Format(c.Output), transfer.WriterOptions{
-		Columns: e.columns, Types: e.types, Spreadsheet: c.Spreadsheet, Table: e.table,
+		Columns: e.columns, Types: e.types, Spreadsheet: c.Spreadsheet, Table: table,
 	})
 	if err != nil {
 		return usageError{err}
 	}
 	shown := newProgress(std.Err, e.newest)
 	defer shown.done()
-	e.row = func(line []byte) error {
+	e.row = func(line []byte) (err error) {
 		shown.step(e.last)
+		if e.convert != nil {
+			if line, err = e.convert(line); err != nil {
+				return err
+			}
+		}
 		return w.Row(line)
 	}
 	if err := e.run(ctx); err != nil {
@@ -125,6 +146,7 @@ type exporting struct {
 	newest         int64 // id of the last row when the export began
 	last           int64 // id of the last row that was read
 	row            func(line []byte) error
+	convert        func(line []byte) ([]byte, error) // of each row; nil leaves them as they are
 }
 
 // bounds fixes the end of the export.

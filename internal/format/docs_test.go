@@ -112,9 +112,10 @@ in the configured one.
 
 ## What a conversion keeps
 
-Any event can be read as an AuditEvent of R4 or R5, and any AuditEvent as a document
-of logserver's recommended schema. The rule is that the facts stay: what this table
-reads from the AuditEvent is what it reads from the document. Nothing is invented:
+Any event can be read as an AuditEvent of R4 or R5 (at ` + "`/fhir`" + `), and any AuditEvent as a
+document of logserver's recommended schema (` + "`vigil export --as logserver audit_events`" + `).
+The rule is that the facts stay: what this table reads from the AuditEvent is what it
+reads from the document. Nothing is invented:
 
 - What FHIR requires and the document lacks is marked with the extension
   ` + "`data-absent-reason`" + `: the type, who did it, who reports it.
