@@ -12,6 +12,15 @@
 // schema vigil. The embedded migrations make them, see [Migrate]; [Open] makes
 // nothing and refuses a database that is not as it expects.
 //
+// # Arrays
+//
+// One connection of PostgreSQL is one process, whose processor is what many rows
+// take. So while a large group is written, the rows of the next are copied already,
+// on a second connection and under the places that they will have if all goes well.
+// The commits keep their order, and each is one transaction with its tree row, see
+// stage.go. A front end that is alone with its database does so, others would only
+// be in each other's way.
+//
 // # Several front ends
 //
 // Any number of stores may be open on one database. The lock of the row in

@@ -135,6 +135,7 @@ func (s *Store) catchUp(ctx context.Context, row *treeRow) error {
 	if err := s.extend(ctx, row); err != nil {
 		return err
 	}
+	q.others = time.Now()
 	if err := s.takeTables(row); err != nil {
 		return err
 	}

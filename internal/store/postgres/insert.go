@@ -150,14 +150,11 @@ func (t *table) reset() {
 func (s *Store) save(ctx context.Context, group []*request, before int64, ahead bool) error {
 	q, b := &s.seq, &pgx.Batch{}
 	if ahead {
-		_, root := s.tree.Head()
 		b.Queue("begin")
-		b.Queue(turnSQL, before, root[:], q.stored, q.knownMapping())
+		s.queueTurn(b, before)
 	}
-	senders, bodies := s.add(group)
-	if len(senders) > 0 {
-		b.Queue("insert into vigil.senders (id, body) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing", senders, bodies)
-	}
+	s.enlist(group, s.tables)
+	s.queueSenders(b, group)
 	for _, t := range s.tables {
 		if !ahead && !s.citus { // which takes a tenth of a second for any COPY
 			if err := t.copyAll(ctx, q.conn.PgConn()); err != nil {
@@ -181,27 +178,49 @@ func (s *Store) save(ctx context.Context, group []*request, before int64, ahead 
 	return q.conn.SendBatch(ctx, b).Close()
 }
 
-// add gives the leaves of the group to the log and its rows to the tables, and
-// returns the senders that are not stored yet.
-func (s *Store) add(group []*request) (senders []pgtype.UUID, bodies []string) {
+// queueTurn adds the question for the turn, before the log here has the group.
+func (s *Store) queueTurn(b *pgx.Batch, before int64) {
 	q := &s.seq
-	q.hashes, s.tiles.written = q.hashes[:0], nil
-	for _, t := range s.tables {
+	_, root := s.tree.Head()
+	b.Queue(turnSQL, before, root[:], q.stored, q.knownMapping())
+}
+
+// queueSenders gives the leaves of the group to the log, and adds the senders that
+// are not stored yet.
+func (s *Store) queueSenders(b *pgx.Batch, group []*request) {
+	if senders, bodies := s.enter(group); len(senders) > 0 {
+		b.Queue("insert into vigil.senders (id, body) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing", senders, bodies)
+	}
+}
+
+// enlist gives the rows of a group that has its places to tables.
+func (s *Store) enlist(group []*request, tables []*table) {
+	for _, t := range tables {
 		t.reset()
 	}
 	var sr store.Row
+	for _, r := range group {
+		for i := range r.p.Items {
+			r.p.Row(i, &sr)
+			tables[r.p.Items[i].Table.Number].add(&sr.Stored, r.p.Items[i].Salt[:], &r.rows[i], s.mapping)
+		}
+	}
+}
+
+// enter gives the leaves of the group to the log, and returns the senders that are
+// not stored yet.
+func (s *Store) enter(group []*request) (senders []pgtype.UUID, bodies []string) {
+	q := &s.seq
+	q.hashes, s.tiles.written = q.hashes[:0], nil
 	clear(q.fresh)
 	for _, r := range group {
 		for i := range r.p.Items {
-			row := &r.rows[i]
-			r.p.Row(i, &sr)
 			q.leaf = r.p.Leaf(i).AppendText(q.leaf[:0])
 			h := ledger.HashLeaf(q.leaf)
 			s.tree.Append(h)
 			q.hashes = append(q.hashes, h[:]...)
-			n := r.p.Items[i].Table.Number
-			s.tables[n].add(&sr.Stored, r.p.Items[i].Salt[:], row, s.mapping)
-			q.rows[n]++
+			q.rows[r.p.Items[i].Table.Number]++
+			row := &r.rows[i]
 			if id := row.sender.id; row.sender.body != "" && !q.known[id] && !q.fresh[id] {
 				q.fresh[id] = true
 				senders, bodies = append(senders, pgtype.UUID{Bytes: id, Valid: true}), append(bodies, row.sender.body)

@@ -145,7 +145,7 @@ func (s *Store) listenOnce() error {
 		if err != nil {
 			return err
 		}
-		if n.PID != s.writerPID.Load() {
+		if n.PID != s.writerPID.Load() && n.PID != s.sparePID.Load() {
 			s.look()
 		}
 	}

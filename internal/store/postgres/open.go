@@ -41,6 +41,7 @@ type Store struct {
 
 	seq       sequencer // the sequencer's
 	writerPID atomic.Uint32
+	sparePID  atomic.Uint32 // of the connection that wrote before
 	grown     chan struct{} // one token when another front end may have committed
 
 	mu    sync.RWMutex

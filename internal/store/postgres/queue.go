@@ -110,22 +110,48 @@ func (q *queue) next(limit int) (group []*request, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.wanted = 0
-	n, size := 0, 0
+	group = q.take(q.first(limit))
+	return group, q.refuse != nil && len(q.waiting) == 0
+}
+
+// nextIf is next for a group that suits; where it does not, nothing is taken.
+func (q *queue) nextIf(limit int, suits func([]*request) bool) []*request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.first(limit)
+	if !suits(q.waiting[:n]) {
+		return nil
+	}
+	return q.take(n)
+}
+
+// first returns how many requests the next group has.
+func (q *queue) first(limit int) (n int) {
+	size := 0
 	for _, r := range q.waiting {
 		if size > 0 && size+r.p.Bytes > limit {
 			break
 		}
 		n++
+		if r.state.Load() == waiting {
+			size += r.p.Bytes
+		}
+	}
+	return n
+}
+
+// take removes the first n requests, and returns those that are still wanted.
+func (q *queue) take(n int) (group []*request) {
+	for _, r := range q.waiting[:n] {
 		q.bytes -= int64(r.p.Bytes)
 		if r.state.CompareAndSwap(waiting, taken) {
 			group = append(group, r)
-			size += r.p.Bytes
 		}
 	}
 	rest := copy(q.waiting, q.waiting[n:])
 	clear(q.waiting[rest:])
 	q.waiting = q.waiting[:rest]
-	return group, q.refuse != nil && rest == 0
+	return group
 }
 
 // close refuses everything from now on with err; what waits is still served.

@@ -42,23 +42,28 @@ var errLostTurn = errors.New("another front end has written")
 type sequencer struct {
 	store.Sequence
 	gathering
-	conn    *pgx.Conn // nil: to be connected
-	stored  int       // epoch that the database is in: the last one until a new one's first commit
-	rows    []int64   // of each table, with those of the group that is being written
-	mapping int64     // that all facts are by, where uniform
-	uniform bool
-	hashes  []byte // leaf hashes of the group
-	leaf    []byte
-	known   map[[16]byte]bool // senders that are stored
-	fresh   map[[16]byte]bool // those of the group that are not
-	begun   []int64           // rows before the group
-	purged  time.Time
-	used    time.Time // when the connection last did what was asked, zero if it is not to be relied on
-	told    time.Time // when other front ends were last told of a commit
-	telling bool      // the group tells them
-	owed    bool      // they are yet to be told
-	full    bool      // the last commit found no space
-	fullAt  time.Time
+	conn     *pgx.Conn // nil: to be connected
+	spare    *pgx.Conn // for the next stage; nil: to be connected
+	next     *stage    // nil: none
+	beside   []*table  // for the next stage; nil: to be made
+	others   time.Time // when another front end was last seen to have written
+	unstaged time.Time // when there was no connection for a stage
+	stored   int       // epoch that the database is in: the last one until a new one's first commit
+	rows     []int64   // of each table, with those of the group that is being written
+	mapping  int64     // that all facts are by, where uniform
+	uniform  bool
+	hashes   []byte // leaf hashes of the group
+	leaf     []byte
+	known    map[[16]byte]bool // senders that are stored
+	fresh    map[[16]byte]bool // those of the group that are not
+	begun    []int64           // rows before the group
+	purged   time.Time
+	used     time.Time // when the connection last did what was asked, zero if it is not to be relied on
+	told     time.Time // when other front ends were last told of a commit
+	telling  bool      // the group tells them
+	owed     bool      // they are yet to be told
+	full     bool      // the last commit found no space
+	fullAt   time.Time
 }
 
 // knownMapping is what vigil.tree has for the mapping, as far as is known here.
@@ -107,14 +112,20 @@ func (s *Store) put(ctx context.Context, b *store.Batch, takes []removal) (store
 func (s *Store) sequence() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	defer s.disconnect()
+	defer s.leave()
 	for {
-		s.gather()
-		group, closed := s.queue.next(groupBytes)
+		var group []*request
+		closed, st := false, s.staged()
+		if st != nil {
+			group = st.group
+		} else {
+			s.gather()
+			group, closed = s.queue.next(groupBytes)
+		}
 		if len(group) > 0 {
 			s.metrics.queue.Set(float64(s.queue.len()))
 			start, before := time.Now(), s.seq.Next
-			s.commit(group)
+			s.commit(group, st)
 			s.seq.learn(len(group), int(s.seq.Next-before), s.queue.len(), time.Since(start))
 			continue
 		}
@@ -144,11 +155,11 @@ type outcome struct {
 	err     error
 }
 
-// commit stores a group and answers its requests.
-func (s *Store) commit(group []*request) {
+// commit stores a group, which may have been staged, and answers its requests.
+func (s *Store) commit(group []*request, st *stage) {
 	end := time.Now().Add(s.opts.Resolve)
-	for {
-		outcomes, err := s.attempt(group)
+	for ; ; st = nil {
+		outcomes, err := s.attempt(group, st)
 		if err == nil {
 			for i, r := range group {
 				r.answer(outcomes[i].receipt, outcomes[i].err)
@@ -174,7 +185,7 @@ func (s *Store) commit(group []*request) {
 		}
 		if badData(err) && len(group) > 1 {
 			for i := range group { // the others are not to suffer for one
-				s.commit(group[i : i+1])
+				s.commit(group[i:i+1], nil)
 			}
 			return
 		}
@@ -207,12 +218,20 @@ func (e *lostError) Error() string { return fmt.Sprintf("lose the database in a 
 
 // attempt tries to store a group once. With any error but a [*lostError] nothing
 // of it has happened, here or in the database.
-func (s *Store) attempt(group []*request) ([]outcome, error) {
+func (s *Store) attempt(group []*request, st *stage) ([]outcome, error) {
 	if err := s.failed(); err != nil {
+		if st != nil {
+			s.keep(st)
+		}
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, writeTimeout)
 	defer cancel()
+	if st != nil {
+		if outcomes, err := s.writeStaged(ctx, st); !errors.Is(err, errLostTurn) {
+			return outcomes, err
+		}
+	}
 	if s.mayGoAhead(group) {
 		if outcomes, err := s.write(ctx, group, true); !errors.Is(err, errLostTurn) {
 			return outcomes, err
@@ -263,7 +282,15 @@ func (s *Store) write(ctx context.Context, group []*request, ahead bool) ([]outc
 		return outcomes, nil
 	}
 	start := time.Now()
+	if suits(write) {
+		s.beginStage(nil)
+	}
 	err := s.save(ctx, write, before, ahead)
+	return s.concluded(ctx, err, before, outcomes, start, ahead)
+}
+
+// concluded says what became of a group by the error of its commit.
+func (s *Store) concluded(ctx context.Context, err error, before int64, outcomes []outcome, start time.Time, ahead bool) ([]outcome, error) {
 	switch {
 	case err == nil:
 		s.settle(before, time.Since(start))
