@@ -112,15 +112,15 @@ func prepare(ctx context.Context, conn *pgx.Conn, c store.Config, g Grants) erro
 // for every character, with what can be done.
 func checkServer(ctx context.Context, conn *pgx.Conn) error {
 	var n int
-	var encoding string
-	if err := conn.QueryRow(ctx, "select current_setting('server_version_num')::int, current_setting('server_encoding')").Scan(&n, &encoding); err != nil {
+	var version, encoding string
+	if err := conn.QueryRow(ctx, "select current_setting('server_version_num')::int, split_part(current_setting('server_version'), ' ', 1), current_setting('server_encoding')").Scan(&n, &version, &encoding); err != nil {
 		return err
 	}
 	if encoding != "UTF8" {
 		return fmt.Errorf("the database has encoding %s, a store needs UTF8: make one with createdb --encoding UTF8 --template template0", encoding)
 	}
 	if n < minVersion {
-		return fmt.Errorf("the server is PostgreSQL %d, a store needs %d or later: take a dump of it, or read it with vigil import postgres://…", n/10000, minVersion/10000)
+		return fmt.Errorf("the server is PostgreSQL %s, a store needs %d or later: take a dump of it, or read it with vigil import postgres://…", version, minVersion/10000)
 	}
 	return nil
 }
