@@ -2,12 +2,15 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +20,7 @@ import (
 // TestStalledReaders has clients that stop reading, by HTTP/1 and HTTP/2: the
 // handler is not held for ever. Who reads a quiet answer to its end gets it.
 func TestStalledReaders(t *testing.T) {
-	const stall = 100 * time.Millisecond
+	const stall = 300 * time.Millisecond
 	for _, two := range []bool{false, true} {
 		ended := make(chan error, 1)
 		s := httptest.NewUnstartedServer(patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -25,7 +28,7 @@ func TestStalledReaders(t *testing.T) {
 				for range 3 {
 					io.WriteString(w, "x")
 					_ = http.NewResponseController(w).Flush()
-					time.Sleep(3 * stall)
+					time.Sleep(2 * stall)
 				}
 				return
 			}
@@ -47,7 +50,7 @@ func TestStalledReaders(t *testing.T) {
 		}
 		select {
 		case <-ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("%s: the handler still writes", resp.Proto)
 		}
 		resp.Body.Close()
@@ -60,6 +63,82 @@ func TestStalledReaders(t *testing.T) {
 		resp.Body.Close()
 		client.CloseIdleConnections()
 		s.CloseClientConnections()
+		s.Close()
+	}
+}
+
+// TestStalledSenders has clients that stop sending: neither the handler is held for
+// ever, nor the server that waits for the rest after it, and each gets an answer or
+// loses its connection.
+func TestStalledSenders(t *testing.T) {
+	const stall = 100 * time.Millisecond
+	s := httptest.NewServer(patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/read" {
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				w.WriteHeader(http.StatusRequestTimeout)
+				return
+			}
+		}
+		io.WriteString(w, "x")
+	}), stall))
+	defer s.Close()
+	for _, path := range []string{"/read", "/unread"} {
+		for _, body := range []string{
+			"Content-Length: 100\r\n\r\n", "Content-Length: 100\r\n\r\nx", "Transfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+		} {
+			conn, err := net.Dial("tcp", s.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: h\r\n"+body)
+			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			if _, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s, %q: the connection is held", path, body)
+			}
+			conn.Close()
+		}
+	}
+}
+
+// TestSlowTakers sends bodies to a server that takes them slowly, by HTTP/1 and
+// HTTP/2: that the client has to wait is not its fault.
+func TestSlowTakers(t *testing.T) {
+	const stall = 50 * time.Millisecond
+	for _, two := range []bool{false, true} {
+		s := httptest.NewUnstartedServer(patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n := 0
+			buf := make([]byte, 4<<10)
+			for i := 0; ; i++ {
+				if i < 3 {
+					time.Sleep(3 * stall)
+				}
+				m, err := r.Body.Read(buf)
+				n += m
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			fmt.Fprint(w, n)
+		}), stall))
+		p := new(http.Protocols)
+		p.SetHTTP1(!two)
+		p.SetUnencryptedHTTP2(two)
+		s.Config.Protocols = p
+		s.Start()
+		client := &http.Client{Transport: &http.Transport{Protocols: p}}
+		resp, err := client.Post(s.URL, "", strings.NewReader(strings.Repeat("x", 1<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); string(b) != fmt.Sprint(1<<20) || err != nil {
+			t.Errorf("%s: %q, %v", resp.Proto, b, err)
+		}
+		resp.Body.Close()
+		client.CloseIdleConnections()
 		s.Close()
 	}
 }

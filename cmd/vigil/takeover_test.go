@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -93,13 +94,7 @@ func TestTakeOver(t *testing.T) {
 	}
 	p.flags = []string{"--migrate", "--anon-role", "web_anon"}
 	p.start()
-	for end := time.Now().Add(time.Minute); one(t, store, "select (to_regclass('api.events') is not null and to_regclass('vigil.tree') is not null)::text") != "true" ||
-		one(t, store, "select coalesce(max(id), 0)::text from api.events") == "0"; time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			p.kill()
-			t.Fatalf("nothing is moved:\n%s", p.out)
-		}
-	}
+	p.stepUntil(func() bool { return moving(t, store) })
 	p.kill()
 	if at := one(t, store, "select count(*)::text from api.events"); at == fmt.Sprint(rows) {
 		t.Error("all rows were moved before the kill") // then this tested nothing
@@ -127,6 +122,45 @@ func TestTakeOver(t *testing.T) {
 	if out := p.must("migrate", "--facts", "--set", "zone=Asia/Tokyo"); !strings.Contains(out, "facts:   of 60") {
 		t.Errorf("vigil migrate --facts: %s", out)
 	}
+}
+
+// stepUntil lets the server run for moments and has it stand still in between, until
+// there is what is looked for: however slow the look is, the server is no further.
+func (p *process) stepUntil(is func() bool) {
+	p.t.Helper()
+	for end := time.Now().Add(2 * time.Minute); ; {
+		time.Sleep(25 * time.Millisecond)
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGSTOP) // it may be gone
+		if is() {
+			return
+		}
+		if time.Now().After(end) {
+			p.kill()
+			p.t.Fatalf("what was waited for did not come:\n%s", p.out)
+		}
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT)
+	}
+}
+
+// moving reports whether the events of Vigil have rows. What a server that stands
+// still has locked is not waited for.
+func moving(t testing.TB, store string) bool {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), "set lock_timeout = '100ms'"); err != nil {
+		t.Fatal(err)
+	}
+	var made bool // else api.events is the logserver's
+	var last int64
+	err = conn.QueryRow(t.Context(), "select to_regclass('vigil.tree') is not null and to_regclass('api.events') is not null").Scan(&made)
+	if err == nil && made {
+		err = conn.QueryRow(t.Context(), "select coalesce(max(id), 0) from api.events").Scan(&last)
+	}
+	return err == nil && last > 0
 }
 
 // habits are the commands of logserver's documentation, on a database that has
