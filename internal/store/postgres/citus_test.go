@@ -15,7 +15,7 @@ import (
 
 // citusVariable names the environment variable with the address of an empty
 // database on a coordinator of Citus, its owner's.
-const citusVariable = "VIGIL_TEST_CITUS"
+const citusVariable = "CITUS_URL"
 
 // pretend makes a database look as if it had Citus: what is called of it is
 // written down, with how many partitions there are at that moment.
