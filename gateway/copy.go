@@ -131,6 +131,7 @@ type requestBody struct {
 	n    int64
 	copy bodyCopy
 	skip bool
+	err  error // why it did not come to its end
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
@@ -143,5 +144,20 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		}
 		b.mu.Unlock()
 	}
+	if err != nil && err != io.EOF {
+		b.mu.Lock()
+		b.err = err
+		b.mu.Unlock()
+	}
 	return n, err
+}
+
+// broken says why the body did not come to its end; nil if it did, or may yet.
+func (b *requestBody) broken() error {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
 }

@@ -153,3 +153,28 @@ func TestTrailersAreNoHeaders(t *testing.T) {
 	}
 	s.only()
 }
+
+// TestHalfRequests has clients that send half of a body and no more, or what is none:
+// that is their doing in the record, and not the upstream's.
+func TestHalfRequests(t *testing.T) {
+	for body, want := range map[string]string{
+		"Content-Length: 100\r\n\r\nx":                           "the client was gone before there was a response",
+		"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n":           "the client was gone before there was a response",
+		"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\nzz\r\n\r\n": "the client did not send the whole request",
+	} {
+		s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+		s.upstream.Config.ErrorLog = quiet()
+		conn, err := net.Dial("tcp", s.front.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, "POST /fhir/Patient HTTP/1.1\r\nHost: h\r\n"+body)
+		conn.(*net.TCPConn).CloseWrite()
+		answer, _ := io.ReadAll(conn)
+		conn.Close()
+		refused := strings.HasPrefix(string(answer), "HTTP/1.1 400 ")
+		if x := s.only(); x.Error != want || refused != (x.Status == http.StatusBadRequest) || refused == strings.Contains(want, "gone") {
+			t.Errorf("%q: answered %.20q, recorded %d, %q", body, answer, x.Status, x.Error)
+		}
+	}
+}

@@ -367,7 +367,7 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
 		code = "transient"
-	case http.StatusGatewayTimeout:
+	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		code = "timeout"
 	case http.StatusBadRequest, http.StatusMethodNotAllowed:
 		code = "invalid"

@@ -212,6 +212,12 @@ func upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
 			x.c.failure = "the client was gone before there was a response"
 		}
 		panic(http.ErrAbortHandler)
+	case x != nil && x.body.broken() != nil:
+		status, text = http.StatusBadRequest, "The body of the request is broken, or did not come to its end."
+		if errors.As(x.body.broken(), &timeout) && timeout.Timeout() {
+			status = http.StatusRequestTimeout
+		}
+		why = "the client did not send the whole request"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		status, text = http.StatusGatewayTimeout, "The FHIR server did not answer in time."
 		why = "the upstream did not answer in time"

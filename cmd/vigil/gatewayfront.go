@@ -148,7 +148,11 @@ func patient(h http.Handler, stall time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &stallingBody{ReadCloser: r.Body, control: control, stall: stall}
+			b := &stallingBody{ReadCloser: r.Body, control: control, stall: stall, streams: r.ProtoMajor > 1}
+			if !b.streams {
+				b.extend() // the server reads what the handler leaves
+			}
+			r.Body = b
 		}
 		sw := &stallingWriter{ResponseWriter: w, control: control, stall: stall, streams: r.ProtoMajor > 1}
 		h.ServeHTTP(sw, r)
@@ -198,20 +202,27 @@ type stallingBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
+	streams bool // as of a stallingWriter
 	set     time.Time
 }
 
 func (b *stallingBody) Read(p []byte) (int, error) {
+	b.extend()
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF || b.streams && err == nil { // after any other error the server must not wait for the rest
+		_ = b.control.SetReadDeadline(time.Time{})
+		b.set = time.Time{}
+	}
+	return n, err
+}
+
+// extend gives what comes next its time, if the deadline is not new.
+func (b *stallingBody) extend() {
 	if now := time.Now(); now.Sub(b.set) > b.stall/4 {
 		b.set = now
 		// A connection without deadlines has nothing to guard.
 		_ = b.control.SetReadDeadline(now.Add(b.stall + b.stall/4))
 	}
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }
 
 // protocols are what an upstream with TLS is offered.

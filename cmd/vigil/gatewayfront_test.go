@@ -82,6 +82,7 @@ func TestStalledSenders(t *testing.T) {
 		io.WriteString(w, "x")
 	}), stall))
 	defer s.Close()
+	defer s.CloseClientConnections()
 	for _, path := range []string{"/read", "/unread"} {
 		for _, body := range []string{
 			"Content-Length: 100\r\n\r\n", "Content-Length: 100\r\n\r\nx", "Transfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
