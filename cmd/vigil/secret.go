@@ -82,6 +82,9 @@ func ensureSecret(cfg *config.Config) (from string, err error) {
 	if err := makeSecret(dir); err != nil {
 		return "", fmt.Errorf("make the secret: %w", err)
 	}
+	if err := keptSecret(filepath.Join(dir, secretFile)); err != nil {
+		return "", err
+	}
 	secret, from, err := signingSecret(cfg)
 	if err != nil {
 		return "", err
@@ -101,4 +104,17 @@ func makeSecret(dir string) error {
 		return nil
 	}
 	return err
+}
+
+// keptSecret fails where every user of the machine can read or replace the
+// secret: whoever has it is an administrator.
+func keptSecret(path string) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if st.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("others may read or write %s (mode %#o), and whoever has it can make tokens of any role: run chmod 600 on it, or remove it, so that a new one is made", path, st.Mode().Perm())
+	}
+	return nil
 }

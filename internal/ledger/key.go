@@ -72,7 +72,7 @@ func LoadOrCreateKey(path, name string) (*Signer, error) {
 		return nil, err
 	}
 	if name != "" && s.Name() != name && !strings.HasPrefix(name, s.Name()+"/e") {
-		return nil, fmt.Errorf("load signing key %s: it is the key of %q, not of %q; give the right file, or move this one away to make a new key", path, s.Name(), name)
+		return nil, fmt.Errorf("load signing key %s: it is the key of %q, not of %q; name the right file, or one that is not there yet, for a new key, with --signing-key", path, s.Name(), name)
 	}
 	return s, nil
 }
