@@ -248,7 +248,7 @@ func TestDocsSettings(t *testing.T) {
 // every change begin with, and every target of make that is named to be there.
 func TestDocsTargets(t *testing.T) {
 	makefile, run := pages(t, "Makefile")[0].text, pages(t, ".ci/run")[0].text
-	target := regexp.MustCompile(`\bmake ([a-z]+)`)
+	target := regexp.MustCompile(`\bmake ([a-z]+(?:-[a-z]+)*)`)
 	for _, p := range pages(t, "*.md", "docs/*.md") {
 		code := strings.Join(append(span.FindAllString(p.text, -1), fence.FindAllString(p.text, -1)...), "\n")
 		for _, m := range target.FindAllStringSubmatch(code, -1) {
