@@ -1,14 +1,14 @@
 // Package vigil is the domain: what an audit event is, and the small contracts
 // that everything else is made of.
 //
-//	bytes ─Decoder→ Event ─Writer→ [Map|Tee|…] ─Writer→ Store | sink
+//	bytes ─→ Event ─Writer→ [Map|Tee|…] ─Writer→ Store | sink ─→ lines
 //	PostgREST URL ┐
-//	FHIR search   ├─→ query.Query ─→ PostgreSQL (SQL) | Match (Go) ─→ Event ─Encoder→ bytes
+//	FHIR search   ├─→ query.Query ─→ PostgreSQL (SQL) | Match (Go) ─→ Event ─→ bytes
 //	UI / CLI      ┘
 //
-// A wire format is an [Encoder], a [Decoder] or both. A destination (a sink, a
-// spool, a store, a fan-out) is a [Writer]. Everything else is composition, and
-// composition happens in cmd/vigil.
+// A document is kept as its bytes; what it says is read by a [Mapping]. A
+// destination (a sink, a spool, a store, a fan-out) is a [Writer]. Everything else
+// is composition, and composition happens in cmd/vigil.
 //
 // # Durability
 //

@@ -3,19 +3,7 @@ package vigil
 import (
 	"context"
 	"errors"
-	"io"
-	"iter"
 )
-
-// An Encoder appends one event, framing included, to b.
-type Encoder interface {
-	AppendEvent(b []byte, e *Event) ([]byte, error)
-}
-
-// A Decoder reads events from one message. An error ends the sequence.
-type Decoder interface {
-	Events(r io.Reader) iter.Seq2[*Event, error]
-}
 
 // A Writer takes a batch of events. When Write returns nil the Writer has taken
 // responsibility for all of them; when it returns an error, for none. It keeps

@@ -282,10 +282,6 @@ func TestPrincipal(t *testing.T) {
 	if err != nil || !named.Anonymous || !named.Authenticated || named.Scope() == anon.Scope() {
 		t.Errorf("%+v, %v", named, err)
 	}
-	ctx := WithPrincipal(t.Context(), p)
-	if PrincipalOf(ctx) != p || PrincipalOf(t.Context()) != nil {
-		t.Error("the context does not carry the principal")
-	}
 }
 
 // TestScopeIsUnambiguous checks that no two senders share a scope by where one

@@ -69,17 +69,3 @@ func (p *Principal) Limit(ctx context.Context, now time.Time) (limited context.C
 	}
 	return context.WithCancel(ctx)
 }
-
-type principalKey struct{}
-
-// WithPrincipal returns a context that carries p.
-func WithPrincipal(ctx context.Context, p *Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
-}
-
-// PrincipalOf returns the principal of the request that ctx belongs to, nil
-// where nobody was authenticated.
-func PrincipalOf(ctx context.Context) *Principal {
-	p, _ := ctx.Value(principalKey{}).(*Principal)
-	return p
-}

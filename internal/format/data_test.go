@@ -36,11 +36,18 @@ func readSample(t *testing.T, path ...string) []byte {
 func decode(t *testing.T, text string) []*vigil.Event {
 	t.Helper()
 	var out []*vigil.Event
-	for e, err := range (logserver.Decoder{}).Events(strings.NewReader(text)) {
-		if err != nil {
+	for d := json.NewDecoder(strings.NewReader(text)); d.More(); {
+		var docs []json.RawMessage
+		var doc json.RawMessage
+		if err := d.Decode(&doc); err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, e)
+		if json.Unmarshal(doc, &docs) != nil { // no array of them
+			docs = []json.RawMessage{doc}
+		}
+		for _, doc := range docs {
+			out = append(out, &vigil.Event{Table: vigil.TableEvents, Format: vigil.FormatLogserver, Doc: doc})
+		}
 	}
 	return out
 }

@@ -1,16 +1,11 @@
 package logserver_test
 
 import (
-	"errors"
-	"io"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
-	"vigil"
 	"vigil/internal/format/logserver"
-	"vigil/internal/jsonb"
 )
 
 func TestGenerationOf(t *testing.T) {
@@ -135,71 +130,6 @@ func FuzzParseTime(f *testing.F) {
 			t.Fatalf("%q is %v, which is read as %v", s, at, again)
 		}
 	})
-}
-
-func TestDecoder(t *testing.T) {
-	for _, c := range []struct {
-		name, text, want string
-	}{
-		{"lines", "{\"a\":1}\n\n {\"b\" : 2} \r\n3", `{"a":1} {"b" : 2} 3`},
-		{"array", "[ {\"a\":1},\n[1, 2] , null]\n", `{"a":1} [1, 2] null`},
-		{"arrays and values", `[1][] [2,3] "x"`, `1 2 3 "x"`},
-		{"nothing", " \n", ""},
-		{"duplicate keys", `{"a":1,"a":2}`, `{"a":1,"a":2}`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var got []string
-			for e, err := range (logserver.Decoder{}).Events(iotest.OneByteReader(strings.NewReader(c.text))) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if e.Table != vigil.TableEvents || e.Format != vigil.FormatLogserver {
-					t.Errorf("event is %s in %s", e.Format, e.Table)
-				}
-				got = append(got, string(e.Doc))
-			}
-			if g := strings.Join(got, " "); g != c.want {
-				t.Errorf("got %s, want %s", g, c.want)
-			}
-		})
-	}
-}
-
-// TestDecoderErrors expects the events before the fault, then the fault, and
-// nothing behind it.
-func TestDecoderErrors(t *testing.T) {
-	for _, c := range []struct {
-		name, text string
-		events     int
-		limits     jsonb.Limits
-	}{
-		{"cut off", `{"a":1} {"b":`, 1, jsonb.Limits{}},
-		{"cut off array", `[{"a":1}, {"b":2}`, 2, jsonb.Limits{}},
-		{"not JSON", "{\"a\":1}\nhello {\"b\":2}", 1, jsonb.Limits{}},
-		{"lone surrogate", `{"a":1} {"b":"\ud800"} {"c":1}`, 1, jsonb.Limits{}},
-		{"NUL", `{"a":"\u0000"}`, 0, jsonb.Limits{}},
-		{"too deep", `[[1]] [[[1]]]`, 1, jsonb.Limits{Depth: 1}},
-		{"closing bracket", `1 ]`, 1, jsonb.Limits{}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			n, failed := 0, false
-			for e, err := range (logserver.Decoder{Limits: c.limits}).Events(strings.NewReader(c.text)) {
-				if failed {
-					t.Fatal("it went on after an error")
-				}
-				if failed = err != nil; failed {
-					if errors.Is(err, io.EOF) || e != nil {
-						t.Errorf("%v with %v", err, e)
-					}
-					continue
-				}
-				n++
-			}
-			if n != c.events || !failed {
-				t.Errorf("%d events, failed %v", n, failed)
-			}
-		})
-	}
 }
 
 func TestViewRowOfScalars(t *testing.T) {
