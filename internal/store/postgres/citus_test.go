@@ -58,9 +58,28 @@ func TestCitusSQL(t *testing.T) {
 	s := connect(t, srv.url())
 	write(t, s, numbered(vigil.TableEvents, 0, 300))
 	storetest.CheckRoot(t, s)
+	away := func(yes bool) {
+		t.Helper()
+		script := "drop trigger away on api.events"
+		if yes {
+			script = `create function public.away() returns trigger language plpgsql as $$ begin raise exception 'connection to the remote node failed' using errcode = '08006'; end $$;
+				create trigger away before insert on api.events for each row execute function public.away()`
+		}
+		if err := pgtest.Exec(t.Context(), srv.url(), script); err != nil {
+			t.Fatal(err)
+		}
+	}
+	away(true)
+	wantKind(t, "writing without a worker", s.Write(t.Context(), numbered(vigil.TableEvents, 300, 1)), vigil.Unavailable, "")
+	wantKind(t, "the store without a worker", s.Err(), vigil.Unavailable, "")
+	away(false)
+	write(t, s, numbered(vigil.TableEvents, 300, 1))
+	if err := s.Err(); err != nil {
+		t.Errorf("with its worker: %v", err)
+	}
 	_, err = s.Prune(t.Context(), vigil.TableEvents, time.Now(), store.Removal{Reason: "test"})
 	wantKind(t, "pruning", err, vigil.NotAllowed, "")
-	if n, err := s.Count(t.Context(), everything()); err != nil || n != 300 {
+	if n, err := s.Count(t.Context(), everything()); err != nil || n != 301 {
 		t.Errorf("%d rows are left, %v", n, err)
 	}
 }

@@ -32,6 +32,10 @@ const (
 	diskFull = "53100"
 )
 
+// connectionLost is the class of what a coordinator of Citus says where it does not
+// reach a worker.
+const connectionLost = "08"
+
 // state returns the SQLSTATE of an error, empty if it has none.
 func state(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -62,7 +62,7 @@ type sequencer struct {
 	told     time.Time // when other front ends were last told of a commit
 	telling  bool      // the group tells them
 	owed     bool      // they are yet to be told
-	full     bool      // the last commit found no space
+	full     bool      // the last commit found no space, or a server of the cluster was away
 	fullAt   time.Time
 }
 
@@ -95,6 +95,7 @@ func (s *Store) put(ctx context.Context, b *store.Batch, takes []removal) (store
 	if r.rows, err = s.encode(p); err != nil {
 		return store.Receipt{}, err
 	}
+	defer r.rows.end()
 	if err := ctx.Err(); err != nil {
 		return store.Receipt{}, err
 	}
@@ -183,7 +184,7 @@ func (s *Store) commit(group []*request, st *stage) {
 			}
 			err = lost.cause
 		}
-		if badData(err) && len(group) > 1 {
+		if (badData(err) || errors.Is(err, errNotMade)) && len(group) > 1 {
 			for i := range group { // the others are not to suffer for one
 				s.commit(group[i:i+1], nil)
 			}
@@ -191,7 +192,7 @@ func (s *Store) commit(group []*request, st *stage) {
 		}
 		s.metrics.failed.Inc()
 		s.log.Warn("a commit was refused", "err", err)
-		if s.seq.full = state(err) == diskFull; s.seq.full {
+		if s.seq.full = state(err) == diskFull || s.citus && class(err) == connectionLost; s.seq.full {
 			s.seq.fullAt = time.Now()
 			s.setDown(err)
 		}
@@ -295,7 +296,7 @@ func (s *Store) concluded(ctx context.Context, err error, before int64, outcomes
 	case err == nil:
 		s.settle(before, time.Since(start))
 		return outcomes, nil
-	case refused(err):
+	case refused(err), errors.Is(err, errNotMade):
 		s.takeBack(before)
 		s.endTurn(ctx)
 		if ahead && state(err) == lostTurn {
