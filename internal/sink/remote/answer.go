@@ -37,6 +37,7 @@ type outcome struct {
 	// refused is why the server will never take the request as it is; where it has
 	// several items, one of them may be the reason.
 	refused string
+	sure    bool      // the server speaks of lines, so it is not the one that is wrong
 	items   []refusal // of those that are done, the ones that the server will never take
 	count   int       // how many lines one refusal stands for; 0 is one
 }

@@ -35,6 +35,7 @@ func NewLoki(c Config, labels map[string]string) (*Sink, error) {
 			dst = append(dst, `",`...)
 			return append(jsonb.AppendLineString(dst, it.line), ']')
 		},
+		judge: judgeLoki,
 	})
 }
 

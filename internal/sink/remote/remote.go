@@ -225,7 +225,9 @@ func (s *Sink) send(ctx context.Context, items []item) (int, error) {
 
 // refuse sets the one item aside, unless it is the server that is wrong.
 func (s *Sink) refuse(ctx context.Context, items []item, out outcome) (int, error) {
-	if s.refused++; s.refused > refusedInRow {
+	if out.sure {
+		s.refused = 0
+	} else if s.refused++; s.refused > refusedInRow {
 		return 0, waitFor(0, "the server refused %d lines one after the other (%s): the address or the format is wrong", s.refused-1, out.refused)
 	}
 	if err := s.setAside(ctx, items, []refusal{{0, out.refused}}, 0); err != nil {
