@@ -207,7 +207,7 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 
 	v := ledger.NewVerifier(ledger.VerifierConfig{Tile: e.tile, Size: e.size, Expect: e.expect})
 	p := newProgress(std.Err, e.size)
-	erased := 0
+	gone := newRemovals()
 	for entry, err := range e.entries(ctx) {
 		if err != nil {
 			if ctx.Err() != nil {
@@ -220,9 +220,7 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 			v.Unreadable(err)
 			break
 		}
-		if entry.Erased {
-			erased++
-		}
+		gone.add(entry)
 		v.AddEntry(entry)
 		p.step(v.Size())
 	}
@@ -238,13 +236,12 @@ func (c *verifyCmd) verify(ctx context.Context, std *stdio, e *evidence, pinned 
 		return fmt.Errorf("%s: %d entries agree with each other, but %s", e.name, v.Size(), e.unsigned)
 	}
 	fmt.Fprintf(std.Out, "%s: %d entries hold, root %s; %s\n", e.name, v.Size(), v.Root(), signed)
-	if erased > 0 {
-		fmt.Fprintf(std.Out, "the documents of %s were removed, which the table system records: their places in the log hold, what they said is not known any more\n", number(erased, "entry", "entries"))
-	}
+	text, unrecorded := gone.tell()
+	fmt.Fprint(std.Out, text)
 	for _, x := range older {
 		fmt.Fprintf(std.Out, "it extends the checkpoint %s of %d entries\n", x.Name, x.Size)
 	}
-	return nil
+	return unrecorded
 }
 
 // older reads the checkpoints that the log must extend. Without a key they

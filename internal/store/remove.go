@@ -3,7 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"vigil"
@@ -59,7 +60,7 @@ func (r Removal) Event(what Removed, now time.Time) (*vigil.Event, error) {
 		"agent":  map[string]any{"who": senderName(r.Sender), "type": "user"},
 		"source": map[string]any{"observer": "vigil", "type": "vigil"},
 		"entity": map[string]any{"detail": detail}, "outcome": "200", "reason": r.Reason,
-		"message": fmt.Sprintf("documents of events were removed: %d", what.Count()),
+		"message": removalMessage + strconv.FormatInt(what.Count(), 10),
 	}
 	if !what.Before.IsZero() {
 		doc["before"] = what.Before.UTC().Format(time.RFC3339Nano)
@@ -73,6 +74,33 @@ func (r Removal) Event(what Removed, now time.Time) (*vigil.Event, error) {
 	}
 	b, err := json.Marshal(doc)
 	return &vigil.Event{Table: vigil.TableSystem, Format: vigil.FormatSystem, Doc: b, Sender: r.Sender}, err
+}
+
+// removalMessage begins the message of the event that records a removal.
+const removalMessage = "documents of events were removed: "
+
+// RecordedRemoval returns how many events of each table doc, a document of the
+// table system, says were removed; nil where it records no removal.
+func RecordedRemoval(doc []byte) map[string]int64 {
+	var d struct {
+		Action, Message, Reason string
+		Entity                  struct {
+			Detail []struct {
+				Table string
+				Rows  any // a number; a text in what other events tell
+			}
+		}
+	}
+	if json.Unmarshal(doc, &d) != nil || d.Action != "delete" || d.Reason == "" || !strings.HasPrefix(d.Message, removalMessage) {
+		return nil
+	}
+	tables := map[string]int64{}
+	for _, x := range d.Entity.Detail {
+		if n, ok := x.Rows.(float64); ok {
+			tables[x.Table] += int64(n)
+		}
+	}
+	return tables
 }
 
 func senderName(s *vigil.Sender) string {
