@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"vigil/internal/store"
 )
 
 // copyRows is from how many rows of a table on COPY takes less time than INSERT:
@@ -21,16 +23,76 @@ const copyRows = 64
 // the server works on it while the next is made.
 const copyPart = 64 << 10
 
-// copyAll inserts all args, which are those of whole rows, by one COPY.
-func (in *inserter) copyAll(ctx context.Context, conn *pgconn.PgConn, args []any) error {
-	if len(args) == 0 {
-		return nil
-	}
+// copyAll inserts rows by one COPY.
+func (in *inserter) copyAll(ctx context.Context, conn *pgconn.PgConn, rows *rowSource) error {
 	sql := "copy " + in.name.Sanitize() + " (" + strings.Join(in.columns, ", ") + ") from stdin binary"
-	r := &copyReader{in: in, args: args, buf: append(make([]byte, 0, copyPart+8<<10), copyHeader...)}
+	r := &copyReader{in: in, rows: rows, buf: append(make([]byte, 0, copyPart+8<<10), copyHeader...)}
 	defer r.end()
 	_, err := conn.CopyFrom(ctx, r, sql)
+	if r.failed != nil { // the server's words for it would be that COPY was broken off
+		return r.failed
+	}
 	return err
+}
+
+// rowSource yields the rows of one table of a group that has its places, each when
+// it is made.
+type rowSource struct {
+	s     *Store
+	group []*request
+	table int
+	facts bool // its row of facts
+	at, i int  // next: request and item of it
+	row   store.Row
+	args  []any
+}
+
+// next returns the next row, nil after the last. It is good until the next call.
+func (c *rowSource) next() ([]any, error) {
+	for ; c.at < len(c.group); c.at, c.i = c.at+1, 0 {
+		r := c.group[c.at]
+		for ; c.i < len(r.p.Items); c.i++ {
+			if r.p.Items[c.i].Table.Number != c.table {
+				continue
+			}
+			row, err := r.rows.at(c.i)
+			if err != nil {
+				return nil, err
+			}
+			r.p.Row(c.i, &c.row)
+			if c.facts {
+				c.args = appendFacts(c.args[:0], &c.row.Stored, row, c.s.mapping)
+			} else {
+				c.args = appendEvent(c.args[:0], &c.row.Stored, r.p.Items[c.i].Salt[:], row)
+			}
+			c.i++
+			return c.args, nil
+		}
+	}
+	return nil, nil
+}
+
+// copyGroup copies the rows of a group into the tables where they are enough for it
+// to pay, and gives the others to tables, to be inserted.
+func (s *Store) copyGroup(ctx context.Context, conn *pgconn.PgConn, group []*request, tables []*table) error {
+	counts, copied := make([]int, len(tables)), make([]bool, len(tables))
+	for _, r := range group {
+		for i := range r.p.Items {
+			counts[r.p.Items[i].Table.Number]++
+		}
+	}
+	for n, t := range tables {
+		if copied[n] = counts[n] >= copyRows; !copied[n] {
+			continue
+		}
+		if err := t.events.copyAll(ctx, conn, &rowSource{s: s, group: group, table: n}); err != nil {
+			return err
+		}
+		if err := t.facts.copyAll(ctx, conn, &rowSource{s: s, group: group, table: n, facts: true}); err != nil {
+			return err
+		}
+	}
+	return s.enlist(group, tables, copied)
 }
 
 // copyHeader begins a COPY in PostgreSQL's binary format: a signature, no flags
@@ -41,11 +103,13 @@ const copyHeader = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x
 type copyReader struct {
 	mu    sync.Mutex // of reading, which pgx goes on with when a lost connection has ended its CopyFrom
 	in    *inserter
-	args  []any
+	rows  *rowSource
 	buf   []byte // made and not read yet: from at on
 	at    int
 	done  bool
 	ended bool
+
+	failed error // why there is no next row
 }
 
 // end lets the reader touch its rows no more.
@@ -79,20 +143,25 @@ func (r *copyReader) Read(p []byte) (int, error) {
 }
 
 // fill makes further rows, and the end behind the last.
-func (r *copyReader) fill() (err error) {
-	each := len(r.in.columns)
-	for len(r.args) > 0 && len(r.buf) < copyPart {
-		r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(each))
-		for i, v := range r.args[:each] {
+func (r *copyReader) fill() error {
+	for !r.done && len(r.buf) < copyPart {
+		cells, err := r.rows.next()
+		if err != nil {
+			r.failed = err
+			return err
+		}
+		if cells == nil {
+			r.done = true
+			r.buf = append(r.buf, 0xff, 0xff)
+			break
+		}
+		r.buf = binary.BigEndian.AppendUint16(r.buf, uint16(len(cells)))
+		for i, v := range cells {
 			if r.buf, err = appendCell(r.buf, v, i == r.in.json); err != nil {
+				r.failed = err
 				return err
 			}
 		}
-		r.args = r.args[each:]
-	}
-	if len(r.args) == 0 && !r.done {
-		r.done = true
-		r.buf = append(r.buf, 0xff, 0xff)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func TestCopy(t *testing.T) {
 		`"text"`, `17`, `null`, `[]`, `{"subject": "Patient/2", "patient": "", "outcome": "0", "severity": "error"}`,
 	}
 	var rows [2]string
-	for way, size := range []int{1, 140} {
+	for way, size := range []int{1, 280} {
 		url := migrated(t)
 		c := storetest.Config(nil)
 		c.Mapping, c.Now = format.New(time.UTC), func() time.Time { return time.Date(2026, 11, 1, 0, 0, 0, 1000, time.UTC) }
@@ -32,7 +32,7 @@ func TestCopy(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		for i := 0; i < 140; i += size {
+		for i := 0; i < 280; i += size {
 			events := make([]*vigil.Event, size)
 			for k := range events {
 				n := i + k
@@ -50,7 +50,7 @@ func TestCopy(t *testing.T) {
 			from (select * from api.events union all select * from api.custom) e
 			join (select * from vigil._facts_events union all select * from vigil._facts_custom) f using (id, _received) where f._keys is not null`)
 	}
-	if !json.Valid([]byte(rows[0])) || len(rows[0]) < 140*100 {
+	if !json.Valid([]byte(rows[0])) || len(rows[0]) < 280*100 {
 		t.Fatalf("the rows are %s", rows[0])
 	}
 	if rows[0] != rows[1] {

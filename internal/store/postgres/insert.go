@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"vigil"
@@ -86,8 +85,8 @@ func newTable(name, facts string) *table {
 	}
 }
 
-// add adds one event to the group.
-func (t *table) add(e *vigil.Event, salt []byte, r *row, mapping int64) {
+// appendEvent appends the row of an event.
+func appendEvent(args []any, e *vigil.Event, salt []byte, r *row) []any {
 	var sender, source any
 	if r.sender.body != "" {
 		sender = r.sender.id
@@ -95,27 +94,27 @@ func (t *table) add(e *vigil.Event, salt []byte, r *row, mapping int64) {
 	if e.SourceID != 0 {
 		source = e.SourceID
 	}
-	t.eventArgs = append(t.eventArgs, e.ID, r.event, e.Index, [16]byte(e.UID), e.Received, string(e.Format), sender, source, e.Epoch, salt, e.Canonical, r.raw)
-	t.addFacts(e, r, mapping)
+	return append(args, e.ID, r.event, e.Index, [16]byte(e.UID), e.Received, string(e.Format), sender, source, e.Epoch, salt, e.Canonical, r.raw)
 }
 
-// addFacts adds the facts of one event.
-func (t *table) addFacts(e *vigil.Event, r *row, mapping int64) {
+// appendFacts appends the row of an event's facts.
+func appendFacts(args []any, e *vigil.Event, r *row, mapping int64) []any {
 	var occurred any
 	if at := r.facts.Occurred; !at.IsZero() {
 		occurred = at
 	}
-	t.factArgs = append(t.factArgs, e.ID, e.Received, mapping, r.keys, occurred)
+	args = append(args, e.ID, e.Received, mapping, r.keys, occurred)
 	for f, values := range r.facts.Values {
 		switch {
 		case len(values) == 0:
-			t.factArgs = append(t.factArgs, nil)
+			args = append(args, nil)
 		case factLists[f]:
-			t.factArgs = append(t.factArgs, values)
+			args = append(args, values)
 		default:
-			t.factArgs = append(t.factArgs, values[0])
+			args = append(args, values[0])
 		}
 	}
+	return args
 }
 
 // flush adds the statements for what was added to a batch, which uses it until
@@ -123,19 +122,6 @@ func (t *table) addFacts(e *vigil.Event, r *row, mapping int64) {
 func (t *table) flush(b *pgx.Batch) {
 	t.events.queue(b, t.eventArgs)
 	t.facts.queue(b, t.factArgs)
-}
-
-// copyAll inserts what was added at once, where that is enough for it to pay.
-func (t *table) copyAll(ctx context.Context, conn *pgconn.PgConn) error {
-	if len(t.eventArgs) < copyRows*len(eventColumns) {
-		return nil
-	}
-	err := t.events.copyAll(ctx, conn, t.eventArgs)
-	if err == nil {
-		err = t.facts.copyAll(ctx, conn, t.factArgs)
-	}
-	t.reset()
-	return err
 }
 
 func (t *table) reset() {
@@ -153,14 +139,21 @@ func (s *Store) save(ctx context.Context, group []*request, before int64, ahead 
 		b.Queue("begin")
 		s.queueTurn(b, before)
 	}
-	s.enlist(group, s.tables)
-	s.queueSenders(b, group)
+	copied := make(chan error, 1)
+	if ahead || s.citus { // where any COPY takes a tenth of a second
+		copied <- s.enlist(group, s.tables, nil)
+	} else {
+		conn := q.conn.PgConn()
+		go func() { copied <- s.copyGroup(ctx, conn, group, s.tables) }()
+	}
+	err := s.queueSenders(b, group)
+	if cerr := <-copied; cerr != nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
 	for _, t := range s.tables {
-		if !ahead && !s.citus { // which takes a tenth of a second for any COPY
-			if err := t.copyAll(ctx, q.conn.PgConn()); err != nil {
-				return err
-			}
-		}
 		t.flush(b)
 	}
 	var seen []store.Seen
@@ -187,47 +180,64 @@ func (s *Store) queueTurn(b *pgx.Batch, before int64) {
 
 // queueSenders gives the leaves of the group to the log, and adds the senders that
 // are not stored yet.
-func (s *Store) queueSenders(b *pgx.Batch, group []*request) {
-	if senders, bodies := s.enter(group); len(senders) > 0 {
+func (s *Store) queueSenders(b *pgx.Batch, group []*request) error {
+	senders, bodies, err := s.enter(group)
+	if err == nil && len(senders) > 0 {
 		b.Queue("insert into vigil.senders (id, body) select * from unnest($1::uuid[], $2::text[]) on conflict do nothing", senders, bodies)
 	}
+	return err
 }
 
-// enlist gives the rows of a group that has its places to tables.
-func (s *Store) enlist(group []*request, tables []*table) {
+// enlist gives the rows of a group that has its places to tables, for those that
+// have been copied not.
+func (s *Store) enlist(group []*request, tables []*table, copied []bool) error {
 	for _, t := range tables {
 		t.reset()
 	}
 	var sr store.Row
 	for _, r := range group {
 		for i := range r.p.Items {
+			it := &r.p.Items[i]
+			if copied != nil && copied[it.Table.Number] {
+				continue
+			}
+			row, err := r.rows.at(i)
+			if err != nil {
+				return err
+			}
 			r.p.Row(i, &sr)
-			tables[r.p.Items[i].Table.Number].add(&sr.Stored, r.p.Items[i].Salt[:], &r.rows[i], s.mapping)
+			t := tables[it.Table.Number]
+			t.eventArgs = appendEvent(t.eventArgs, &sr.Stored, it.Salt[:], row)
+			t.factArgs = appendFacts(t.factArgs, &sr.Stored, row, s.mapping)
 		}
 	}
+	return nil
 }
 
 // enter gives the leaves of the group to the log, and returns the senders that are
 // not stored yet.
-func (s *Store) enter(group []*request) (senders []pgtype.UUID, bodies []string) {
+func (s *Store) enter(group []*request) (senders []pgtype.UUID, bodies []string, err error) {
 	q := &s.seq
 	q.hashes, s.tiles.written = q.hashes[:0], nil
 	clear(q.fresh)
 	for _, r := range group {
 		for i := range r.p.Items {
+			row, err := r.rows.at(i)
+			if err != nil {
+				return nil, nil, err
+			}
 			q.leaf = r.p.Leaf(i).AppendText(q.leaf[:0])
 			h := ledger.HashLeaf(q.leaf)
 			s.tree.Append(h)
 			q.hashes = append(q.hashes, h[:]...)
 			q.rows[r.p.Items[i].Table.Number]++
-			row := &r.rows[i]
 			if id := row.sender.id; row.sender.body != "" && !q.known[id] && !q.fresh[id] {
 				q.fresh[id] = true
 				senders, bodies = append(senders, pgtype.UUID{Bytes: id, Valid: true}), append(bodies, row.sender.body)
 			}
 		}
 	}
-	return senders, bodies
+	return senders, bodies, nil
 }
 
 func queueKeys(b *pgx.Batch, seen []store.Seen) {

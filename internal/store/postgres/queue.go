@@ -13,7 +13,7 @@ import (
 // request is one batch that waits for its commit.
 type request struct {
 	p     *store.Prepared
-	rows  []row     // as they are inserted, without what the sequencer gives
+	rows  *rows     // as they are inserted, without what the sequencer gives
 	takes []removal // what it also takes away; its events record that
 	state atomic.Int32
 	done  chan struct{} // closed when answered

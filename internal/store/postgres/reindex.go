@@ -91,7 +91,7 @@ func (t *table) reindex(ctx context.Context, tx pgx.Tx, m vigil.Mapping, after i
 		r.tidy()
 		r.keys = keysOf(&r.facts)
 		e.Received = received
-		t.addFacts(&e, &r, int64(m.Number()))
+		t.factArgs = appendFacts(t.factArgs, &e, &r, int64(m.Number()))
 		ids = append(ids, e.ID)
 		return nil
 	})

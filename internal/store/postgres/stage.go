@@ -137,7 +137,6 @@ func (st *stage) place(now time.Time) {
 
 // copyStage copies the rows.
 func (s *Store) copyStage(ctx context.Context, st *stage) (err error) {
-	s.enlist(st.write, st.tables)
 	if st.conn == nil || st.conn.IsClosed() {
 		if st.conn, err = connectWriter(ctx, s.writer); err != nil {
 			return err
@@ -146,12 +145,7 @@ func (s *Store) copyStage(ctx context.Context, st *stage) (err error) {
 	if err := st.conn.PgConn().Exec(ctx, stageSQL).Close(); err != nil {
 		return err
 	}
-	for _, t := range st.tables {
-		if err := t.copyAll(ctx, st.conn.PgConn()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.copyGroup(ctx, st.conn.PgConn(), st.write, st.tables)
 }
 
 // staged returns the stage that was begun, if it has a group. While the rest of its
@@ -256,7 +250,9 @@ func (s *Store) writeStaged(ctx context.Context, st *stage) ([]outcome, error) {
 func (s *Store) saveStaged(ctx context.Context, st *stage, before int64) error {
 	q, b := &s.seq, &pgx.Batch{}
 	s.queueTurn(b, before)
-	s.queueSenders(b, st.write)
+	if err := s.queueSenders(b, st.write); err != nil {
+		return err
+	}
 	for _, t := range st.tables {
 		t.flush(b)
 	}
