@@ -90,6 +90,9 @@ func doUpkeep(ctx context.Context, s store.Store, what string, in *upkeepRequest
 		out.Removed, err = remover.Prune(ctx, in.Table, in.Before, why)
 	case what == "backup" && copies:
 		out.Backup, err = backuper.Backup(ctx, in.To)
+		if at, ok := errors.AsType[*fs.PathError](err); ok { // who is local may know what is wrong with the place
+			err = &vigil.Error{Kind: vigil.Invalid, Message: "the copy cannot be made: " + at.Error(), Err: err}
+		}
 	default:
 		err = vigil.Errorf(vigil.NotFound, "this store has no %q", what)
 	}
