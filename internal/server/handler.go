@@ -108,6 +108,9 @@ func (r *Recorder) access(req *http.Request, a *web.Access) {
 		if d.Query == "" {
 			d.Query = req.Method + " " + req.URL.EscapedPath()
 		}
+		if a.Principal == "" && a.Role == "" && len(d.Query) > maxStranger {
+			d.Query = strings.ToValidUTF8(d.Query[:maxStranger], "") + "…"
+		}
 		r.Refused(d)
 	case a.Status == http.StatusInsufficientStorage:
 		// It cannot be written either, so it counts for the gap; trying it again
@@ -121,6 +124,10 @@ func (r *Recorder) access(req *http.Request, a *web.Access) {
 		r.Record(d)
 	}
 }
+
+// maxStranger is how many bytes are kept of what somebody asked whom nobody
+// knows: the log only grows, and strangers are not to fill the disk with it.
+const maxStranger = 1024
 
 // metrics are about the requests; the store counts its own.
 type metrics struct {
