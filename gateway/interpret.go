@@ -129,7 +129,12 @@ func (in *interpreter) read(c body, r *Reader) *resource {
 		text = plain
 	}
 	if c.keep {
-		kept := in.rules.kept(kind, c.media, text, c.cut, r.maxKept)
+		kept := &vigil.Body{MediaType: clip(c.media, maxClaim), Cut: true}
+		if in.rules.readable(kind, media, in.t.interaction) {
+			kept = in.rules.kept(kind, c.media, text, c.cut, r.maxKept)
+		} else {
+			note("is not kept, since what must be redacted cannot be told in it")
+		}
 		if c.which == "request" {
 			in.x.RequestBody = kept
 		} else {

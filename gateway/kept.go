@@ -54,11 +54,28 @@ func (r *rules) kept(kind bodyKind, media string, text []byte, cut bool, limit i
 	return k
 }
 
+// readable reports whether what must not be recorded of a body can be found in it.
+// Patches have the value of a field without the resource that it is of.
+func (r *rules) readable(kind bodyKind, media, interaction string) bool {
+	if kind == kindOther && strings.HasPrefix(media, "multipart/") { // it may be a form
+		return false
+	}
+	if kind != kindOther && interaction != "patch" || r == nil {
+		return true
+	}
+	return !slices.ContainsFunc(r.fields, func(f fieldRule) bool { return f.where == 'b' })
+}
+
 // form replaces what is named of a form: by query:NAME, and by body:NAME too.
 func (r *rules) form(text []byte) []byte {
 	pairs := strings.Split(r.query(string(text)), "&")
+	grant := slices.ContainsFunc(pairs, func(pair string) bool { return strings.HasPrefix(pair, "grant_type=") })
 	for i, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
+		if grant && (name == "code" || name == "device_code") { // good for a token (RFC 6749, 4.1.3); elsewhere a search parameter
+			pairs[i] = name + "=" + redacted
+			continue
+		}
 		if act := r.field([]string{unescape(name)}); ok && act != keepValue && value != redacted && !strings.HasPrefix(value, "hmac%3A") {
 			pairs[i] = name + "=" + r.replace(act, unescape(value))
 		}

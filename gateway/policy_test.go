@@ -203,6 +203,12 @@ func TestRedaction(t *testing.T) {
 		"cut XML":                    {"POST /fhir/Patient HTTP/1.1\nHost: h\nContent-Type: application/fhir+xml", `<Patient xmlns="http://hl7.org/fhir"><name><family value="SECRET"/>`, nil},
 		"not what it says":           {"POST /fhir/Patient HTTP/1.1\nHost: h\nContent-Type: application/json", `password=SECRET`, nil},
 		"lines":                      {"POST /fhir/$import HTTP/1.1\nHost: h\nContent-Type: application/fhir+ndjson", `{"resourceType":"Patient","name":"SECRET"}` + "\n" + `{"resourceType":"Patient","id":"fine"}` + "\n", []string{"fine"}},
+		"code of a grant":            {"POST /auth/token HTTP/1.1\nHost: h\nContent-Type: application/x-www-form-urlencoded", `grant_type=authorization_code&code=SECRET&client_id=fine`, []string{"client_id=fine"}},
+		"code of a search":           {"POST /fhir/Observation/_search HTTP/1.1\nHost: h\nContent-Type: application/x-www-form-urlencoded", `code=fine`, []string{"code=fine"}},
+		"JSON Patch":                 {"PATCH /fhir/Patient/1 HTTP/1.1\nHost: h\nContent-Type: application/json-patch+json", `[{"op":"add","path":"/name/0/family","value":"SECRET"}]`, []string{"cannot be told"}},
+		"FHIRPath Patch":             {"PATCH /fhir/Patient/1 HTTP/1.1\nHost: h\nContent-Type: application/fhir+json", `{"resourceType":"Parameters","parameter":[{"name":"value","valueString":"SECRET"}]}`, []string{"cannot be told"}},
+		"form in parts":              {"POST /fhir/x HTTP/1.1\nHost: h\nContent-Type: multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=password\r\n\r\nSECRET\r\n--b--\r\n", []string{"cannot be told"}},
+		"page":                       {"POST /fhir/x HTTP/1.1\nHost: h\nContent-Type: text/html", `<p>SECRET</p>`, []string{"cannot be told"}},
 		"deep":                       {"POST /fhir/Patient HTTP/1.1\nHost: h\nContent-Type: application/json", `{"a":"fine","b":` + strings.Repeat("[", 400) + `"SECRET"`, []string{"fine"}},
 		"number that is a pseudonym": {"POST /fhir/Patient HTTP/1.1\nHost: h\nContent-Type: application/json", `{"resourceType":"Patient","identifier":{"value":12345}}`, []string{p.Of("12345")}},
 	} {

@@ -40,7 +40,8 @@ func (g *Gateway) who(r *http.Request, trusted bool) identity {
 		}
 	}
 	g.certificate(r, &id.user)
-	if name := r.Header.Get(g.c.UserHeader); g.c.UserHeader != "" && trusted && name != "" && id.user.By == "" {
+	// Of two of them the client may have sent one, and the server take that.
+	if name := r.Header.Get(g.c.UserHeader); g.c.UserHeader != "" && trusted && name != "" && id.user.By == "" && len(r.Header.Values(g.c.UserHeader)) == 1 {
 		id.user = vigil.User{Subject: clip(name, maxClaim), Username: clip(name, maxClaim), By: "header", Verified: true}
 	}
 	if g.c.PurposeHeader != "" {

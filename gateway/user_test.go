@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -156,5 +157,18 @@ func TestXAudit(t *testing.T) {
 		if strings.Contains(doc, `\u0000`) || strings.ContainsAny(doc, "\x00\r\n\x1b") || x.Key != "p�q\r\x1b[31m" || len(x.Patients) != 0 {
 			t.Errorf("document %q", doc)
 		}
+	}
+}
+
+// TestTwoUserHeaders believes none of two: the trusted proxy may have set the one, and
+// the client the other.
+func TestTwoUserHeaders(t *testing.T) {
+	s := start(t, http.NotFoundHandler(), func(c *gateway.Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.UserHeader = "X-User"
+	})
+	s.get("/fhir/Patient/1", "X-User: root", "X-User: nurse-1")
+	if u := s.only().User; u.By != "" || u.Subject != "" {
+		t.Errorf("user %+v", u)
 	}
 }
