@@ -61,7 +61,7 @@ func TestUpstreamFailures(t *testing.T) {
 		"unreachable":  {&url.URL{Scheme: "http", Host: closed.Addr().String()}, 502, false, "the upstream could not be reached"},
 		"no answer":    {breaking(t, "", 0), 502, false, "the upstream gave no response that could be read"},
 		"nonsense":     {breaking(t, "SSH-2.0-x\r\n\r\n", 0), 502, false, "the upstream gave no response that could be read"},
-		"slow":         {breaking(t, "", time.Second), 504, false, "the upstream did not answer in time"},
+		"slow":         {breaking(t, "", time.Minute), 504, false, "the upstream did not answer in time"},
 		"cut length":   {breaking(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", 0), 200, true, "the upstream broke off its response"},
 		"cut chunk":    {breaking(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n5\r\nx", 0), 200, true, "the upstream broke off its response"},
 		"two lengths":  {breaking(t, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 0), 502, false, "the upstream gave no response that could be read"},
@@ -75,7 +75,7 @@ func TestUpstreamFailures(t *testing.T) {
 				t.Fatal(err)
 			}
 			tr := gateway.NewTransport()
-			tr.ResponseHeaderTimeout = 300 * time.Millisecond
+			tr.ResponseHeaderTimeout = 2 * time.Second
 			h, err := g.Proxy(gateway.ProxyConfig{Upstream: c.upstream, Transport: tr})
 			if err != nil {
 				t.Fatal(err)

@@ -29,7 +29,7 @@ func (s *setup) line(request string) string {
 	}
 	defer conn.Close()
 	io.WriteString(conn, request)
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
 		s.Fatalf("%q: %v", request, err)

@@ -61,7 +61,7 @@ func h2ask(t *testing.T, addr string, fields []string, body string) byte {
 		out += h2frame(0, 1, 1, []byte(body))
 	}
 	io.WriteString(conn, out)
-	conn.SetReadDeadline(time.Now().Add(3 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	for {
 		var head [9]byte
 		if _, err := io.ReadFull(conn, head[:]); err != nil {

@@ -90,13 +90,17 @@ func TestSmuggling(t *testing.T) {
 				t.Fatal(err)
 			}
 			io.WriteString(conn, c.raw)
-			conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-			answers := 0
+			answers, first := 0, 300*time.Millisecond
+			if c.reaches > 0 { // and on a busy machine that takes its time
+				first = time.Minute
+			}
+			conn.SetReadDeadline(time.Now().Add(first))
 			for in := bufio.NewReader(conn); ; answers++ {
 				resp, err := http.ReadResponse(in, nil)
 				if err != nil {
 					break
 				}
+				conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)) // a HEAD's is without end
 				io.Copy(io.Discard, resp.Body)
 				if c.reaches == 0 && resp.StatusCode < 400 {
 					t.Errorf("answered %s", resp.Status)

@@ -212,7 +212,7 @@ func TestUpstreamAnswersEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(conn, "POST /fhir/Binary HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", 64<<20)
 	go conn.Write(make([]byte, 64<<20)) // fails when the answer is there
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -224,7 +224,7 @@ func TestUpstreamAnswersEarly(t *testing.T) {
 // TestUpstreamTimeout counts the time from the end of an upload to the header of
 // its answer only.
 func TestUpstreamTimeout(t *testing.T) {
-	const limit = time.Second // much more than the rest takes on a busy machine
+	const limit = 2 * time.Second // much more than the rest takes on a busy machine
 	silent := newRawServer(t, func(_ net.Conn, r *bufio.Reader, _ int) {
 		readRequest(r)
 		<-t.Context().Done()
@@ -295,7 +295,7 @@ func TestClientLeaves(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s: the upstream got more", when)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%s: the upstream still has its connection", when)
 		}
 	}
