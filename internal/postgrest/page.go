@@ -1,6 +1,7 @@
 package postgrest
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -102,33 +103,71 @@ func (h *handler) overflow(r *http.Request, a *answer, rd *reading) error {
 		a.contentRange = contentRange(rd.window.offset, n, rd.total)
 	}
 	if rd.pageKey() && rd.asked <= maxProbe && (n == unknown || rd.more(n)) {
-		last, err := h.lastKey(r, rd)
+		last, sure, err := h.lastKey(r.Context(), rd)
 		if err != nil {
 			return err
 		}
-		if last != nil {
+		if last != 0 {
+			a.link = rd.next(last)
+		}
+		if sure {
 			a.contentRange = contentRange(rd.window.offset, rd.asked, rd.total)
-			a.link = rd.next(*last)
 		}
 	}
 	return a.send(rangeStatus(rd.window.offset, max(n, 0), rd.total))
 }
 
-// lastKey returns the id of the last row of a full page, nil where it is not full.
-func (h *handler) lastKey(r *http.Request, rd *reading) (*int64, error) {
+// lastKey returns the id behind which the page after this one begins, 0 where
+// this one is not full, and whether it is the id of this one's last row. Rows may
+// come while the page is sent, and are not in it: with an id of theirs the next
+// page would leave out rows. Where that cannot be told it is the id of a row that
+// was written, and the rows behind that one come twice.
+func (h *handler) lastKey(ctx context.Context, rd *reading) (last int64, sure bool, err error) {
 	q := rd.query
+	q.Limit = 1
+	if o := q.Order; len(o) > 0 && o[0].Desc {
+		q.Offset, q.Where = rd.asked-1, also(q.Where, rd.table.Key, query.Lte, rd.first)
+		last, err = h.key(ctx, rd, &q)
+		return last, last != 0, err
+	}
+	q.Offset = add(rd.window.offset, rd.asked-1)
+	if rd.table.Column(indexColumn) >= 0 {
+		old := q
+		old.Where = also(q.Where, indexColumn, query.Lt, rd.size)
+		if last, err = h.key(ctx, rd, &old); last != 0 || err != nil {
+			return last, last != 0, err
+		}
+	}
+	if last, err = h.key(ctx, rd, &q); last != 0 {
+		last = rd.last
+	}
+	return last, false, err
+}
+
+// indexColumn has a row's place in the log.
+const indexColumn = "_index"
+
+// also is where with a further condition.
+func also(where query.Expr, column string, op query.Op, n int64) query.Expr {
+	test := query.Test{Path: query.Path{Column: column}, Op: op, Value: itoa(n)}
+	if where == nil {
+		return test
+	}
+	return query.And{where, test}
+}
+
+// key returns the id of the one row that q asks for, 0 where there is none.
+func (h *handler) key(ctx context.Context, rd *reading, q *query.Query) (id int64, err error) {
 	q.Select = []query.Item{{Path: query.Path{Column: rd.table.Key}}}
-	q.Offset, q.Limit = add(rd.window.offset, rd.asked-1), 1
-	rows, err := h.Store.Rows(r.Context(), &q)
+	rows, err := h.Store.Rows(ctx, q)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	for row, err := range rows.Seq {
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		last := row[0].I
-		return &last, nil
+		id = row[0].I
 	}
-	return nil, nil
+	return id, nil
 }

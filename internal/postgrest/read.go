@@ -28,6 +28,9 @@ type reading struct {
 	since  string // where a live tail begins, empty for now
 	bound  int64  // rows of the answer, where that is known beforehand, else unknown
 	alive  func() // to be called for each row, see patient
+
+	size        int64 // of the log before the rows were asked for
+	first, last int64 // ids of rows that were written, on a page by id
 }
 
 // read answers GET and HEAD of a table, and what is asked like them.
@@ -222,6 +225,7 @@ func (h *handler) answerRows(w http.ResponseWriter, r *http.Request, rd *reading
 	if key {
 		q.Select = withKey(q.Select, rd.table.Key)
 	}
+	rd.size = h.Store.Log().Size()
 	rows, err := h.Store.Rows(r.Context(), &q)
 	if err != nil {
 		return err
@@ -242,7 +246,6 @@ func (h *handler) answerRows(w http.ResponseWriter, r *http.Request, rd *reading
 	// Whoever hangs up before the end has read rows all the same.
 	defer func() { web.AccessOf(r.Context()).Rows = enc.rows }()
 	a.buf = enc.appendBegin(a.buf)
-	var last int64
 	for row, err := range rows.Seq {
 		if err != nil && a.sent { // nobody is answered any more: it is for the server's log
 			return discreet(err)
@@ -252,7 +255,9 @@ func (h *handler) answerRows(w http.ResponseWriter, r *http.Request, rd *reading
 		}
 		rd.alive()
 		if key {
-			last = row[len(cols)].I
+			if rd.last = row[len(cols)].I; enc.rows == 0 {
+				rd.first = rd.last
+			}
 		}
 		a.buf = enc.appendRow(a.buf, row[:len(cols)])
 		if a.full() {
@@ -264,7 +269,7 @@ func (h *handler) answerRows(w http.ResponseWriter, r *http.Request, rd *reading
 	a.buf = enc.appendEnd(a.buf)
 	a.contentRange = contentRange(rd.window.offset, enc.rows, rd.total)
 	if key && rd.more(enc.rows) {
-		a.link = rd.next(last)
+		a.link = rd.next(rd.last)
 	}
 	return a.finish(rangeStatus(rd.window.offset, enc.rows, rd.total))
 }
