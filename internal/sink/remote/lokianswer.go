@@ -28,6 +28,9 @@ var lokiFault = regexp.MustCompile(`^(?:([0-9]+) errors like: )?(?:` +
 // comes again twice when there is much between; so they are not sent again where
 // the answer says which ones it has not.
 func judgeLoki(ctx context.Context, s *Sink, a *answer, items []item) outcome {
+	if a.status == http.StatusInternalServerError && bytes.Contains(a.body, []byte("no schema config found for time")) {
+		return outcome{refused: reason(a), sure: true} // older than its schema_config, to which it does not look first
+	}
 	out := byStatus(ctx, s, a, items)
 	if out.refused == "" || !slices.ContainsFunc(lokiLineFaults[:], func(fault string) bool {
 		return bytes.Contains(a.body, []byte(fault))

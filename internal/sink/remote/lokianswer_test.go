@@ -128,6 +128,26 @@ func TestLokiBehind(t *testing.T) {
 	}
 }
 
+// TestLokiSchema has a line older than all of Loki's schema_config, which it only
+// finds out when it makes a stream for it, and calls its own fault.
+func TestLokiSchema(t *testing.T) {
+	got := map[string]int{}
+	srv := serve(t, func(_ int, r request, w http.ResponseWriter) {
+		if strings.Contains(r.body, "946684799") {
+			say(500, "rpc error: code = Unknown desc = failed to create stream: no schema config found for time 946684799\n")(0, r, w)
+			return
+		}
+		got[r.body]++
+		w.WriteHeader(http.StatusNoContent)
+	})
+	var a aside
+	s := must(t)(kinds["loki"](config(srv.URL, &a)))
+	old := `{"ts":"1999-12-31T23:59:59Z"}`
+	if err := s.Write(t.Context(), events(old, `{"n":1}`, `{"n":2}`)); err != nil || len(a.got) != 1 || a.reasons()[old] == "" || len(got) != 1 {
+		t.Errorf("%v, set aside %v, taken %v", err, a.reasons(), got)
+	}
+}
+
 // FuzzLokiFaults expects no answer to name lines that are not there, or to be taken
 // for what it is not.
 func FuzzLokiFaults(f *testing.F) {

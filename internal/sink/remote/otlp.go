@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,6 +150,9 @@ func appendAny(dst, v []byte) []byte {
 	return append(dst, '{', '}')
 }
 
+// noJSON is in the answer of a server that wants protobuf, as of VictoriaLogs.
+var noJSON = regexp.MustCompile(`(?i)json[^.]{0,40}(?:isn't|is not|not) supported`)
+
 // judgeOTLP reads a partial success. The specification forbids to send again
 // what was taken, and does not say which records were not, so the count is set
 // aside with the batch's first event.
@@ -158,6 +162,9 @@ func judgeOTLP(ctx context.Context, s *Sink, a *answer, items []item) outcome {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return outcome{err: waitFor(0, "%s answered %s: the address wants /v1/logs", s.url.Host, reason(a))}
 	default:
+		if a.status == http.StatusBadRequest && noJSON.Match(a.body) {
+			return outcome{err: waitFor(0, "%s takes no OTLP in JSON: %s", s.url.Host, reason(a))}
+		}
 		return byStatus(ctx, s, a, items)
 	}
 	var got struct {
