@@ -117,7 +117,7 @@ func TestKill(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(300*time.Millisecond, func() { cmd.Process.Kill() })
+		n := 0
 		var wg sync.WaitGroup
 		for c := range 8 {
 			wg.Go(func() {
@@ -135,6 +135,9 @@ func TestKill(t *testing.T) {
 					}
 					mu.Lock()
 					answered[id] = true
+					if n++; n == 40 { // however long its start took
+						time.AfterFunc(250*time.Millisecond, func() { cmd.Process.Kill() })
+					}
 					mu.Unlock()
 				}
 			})

@@ -99,9 +99,12 @@ func killAgain(t *testing.T, byKey bool) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(time.Duration(150+100*round)*time.Millisecond, func() { cmd.Process.Kill() })
+		n := 0
 		for lines := bufio.NewScanner(stdout); lines.Scan(); {
 			taken[lines.Text()] = true
+			if n++; n == 30 { // however long its start took
+				time.AfterFunc(time.Duration(100+100*round)*time.Millisecond, func() { cmd.Process.Kill() })
+			}
 		}
 		cmd.Wait() // it was killed
 	}
