@@ -46,9 +46,9 @@ func TestCopy(t *testing.T) {
 			}
 		}
 		storetest.CheckRoot(t, s)
-		rows[way] = value(t, dial(t, url), `select json_agg(json_build_array(e.id, e.event, e._index, e._received, e._format, e._sender, e._source_id, e._epoch, length(e._salt), e._canonical, e._raw, f) order by e._index)::text
-			from (select * from api.events union all select * from api.custom) e
-			join (select * from vigil._facts_events union all select * from vigil._facts_custom) f using (id, _received) where f._keys is not null`)
+		rows[way] = value(t, dial(t, url), `select json_agg(json_build_array(id, event, _index, _received, _format, _sender, _source_id, _epoch, length(_salt), _canonical, _raw, facts) order by _index)::text
+			from (select e.*, to_json(f) facts from api.events e join vigil._facts_events f on f.id = e.id and f._received = e._received
+				union all select e.*, to_json(f) from api.custom e join vigil._facts_custom f on f.id = e.id and f._received = e._received) x`)
 	}
 	if !json.Valid([]byte(rows[0])) || len(rows[0]) < 280*100 {
 		t.Fatalf("the rows are %s", rows[0])
