@@ -33,7 +33,7 @@ func postgresSettings() []setting {
 		},
 		{
 			name: "postgres.connections", def: "16",
-			doc:  "Connections for reading. Two more write and listen.",
+			doc:  "Connections for reading. Up to three more write and listen.",
 			kind: integer(func(c *Config) *int { return &c.Postgres.Connections }),
 		},
 		{
