@@ -104,14 +104,14 @@ func TestStalledSenders(t *testing.T) {
 // TestSlowTakers sends bodies to a server that takes them slowly, by HTTP/1 and
 // HTTP/2: that the client has to wait is not its fault.
 func TestSlowTakers(t *testing.T) {
-	const stall = 50 * time.Millisecond
+	const stall = 250 * time.Millisecond
 	for _, two := range []bool{false, true} {
 		s := httptest.NewUnstartedServer(patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			n := 0
 			buf := make([]byte, 4<<10)
 			for i := 0; ; i++ {
 				if i < 3 {
-					time.Sleep(3 * stall)
+					time.Sleep(2 * stall)
 				}
 				m, err := r.Body.Read(buf)
 				n += m

@@ -226,7 +226,7 @@ func serveBodies(t *testing.T, l Limits) (addr string, results chan string) {
 
 // TestSlowBodies has clients that begin a body and do not end it.
 func TestSlowBodies(t *testing.T) {
-	limits := Limits{Stall: 100 * time.Millisecond, Rate: 1 << 20}
+	limits := Limits{Stall: 500 * time.Millisecond, Rate: 1 << 20}
 	addr, results := serveBodies(t, limits)
 	for _, tt := range []struct {
 		name, head string
@@ -273,7 +273,7 @@ func TestSlowBodies(t *testing.T) {
 				if got != tt.want {
 					t.Errorf("got %s, want %s", got, tt.want)
 				}
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("the handler waits for ever")
 			}
 		})
@@ -282,7 +282,7 @@ func TestSlowBodies(t *testing.T) {
 
 // TestDeadlineEndsWithTheBody checks that an answer may take longer than a body may stall.
 func TestDeadlineEndsWithTheBody(t *testing.T) {
-	addr, results := serveBodies(t, Limits{Stall: 100 * time.Millisecond})
+	addr, results := serveBodies(t, Limits{Stall: 300 * time.Millisecond})
 	resp, err := http.Post("http://"+addr+"/long", "text/plain", strings.NewReader("body"))
 	if err != nil {
 		t.Fatal(err)

@@ -132,7 +132,7 @@ func TestStalledReader(t *testing.T) {
 		if err == nil {
 			t.Error("a client that read nothing took a gigabyte")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("a client that reads nothing holds its handler")
 	}
 }
@@ -140,7 +140,7 @@ func TestStalledReader(t *testing.T) {
 // TestStallEndsWithTheAnswer checks that the bound on one answer is none on how
 // long a connection may be idle.
 func TestStallEndsWithTheAnswer(t *testing.T) {
-	const stall = 20 * time.Millisecond
+	const stall = 250 * time.Millisecond
 	s := httptest.NewServer(Observer{Stall: stall}.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 	})))
