@@ -153,7 +153,7 @@ func (t *TileFiles) Sync() error {
 	}
 	if t.names {
 		if err := durable.SyncDir(t.dir); err != nil {
-			return fmt.Errorf("sync tiles: %w", err)
+			return fmt.Errorf("sync tiles: %v", err) // final as well
 		}
 		t.names = false
 	}

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -80,5 +82,22 @@ func TestTileFilesAfterCrash(t *testing.T) {
 		if got := must(os.ReadFile(filepath.Join(dir, "0.tiles"))); !bytes.Equal(got, want) {
 			t.Fatalf("cut at %d: the tiles differ", cut)
 		}
+	}
+}
+
+// TestTileFilesSyncFails: what went wrong in a sync is no reason to try again, so
+// nobody may take it for a full disk, which passes.
+func TestTileFilesSyncFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "log")
+	files := must(OpenTileFiles(dir))
+	defer files.Close()
+	if err := files.WriteTile(0, 0, make([]byte, tileBytes)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Sync(); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory is gone: %v", err)
 	}
 }
