@@ -94,7 +94,8 @@ func (s *serving) tellOfSink(n sink.Notice) {
 func (s *serving) setAside(ctx context.Context, refused []sink.Refused) error {
 	tell := int64(0)
 	for _, r := range refused {
-		s.log.Error("a line was refused for good", "sink", r.Sink, "table", r.Event.Table, "uid", r.Event.UID, "reason", r.Reason)
+		// The reason may quote the document, so it is beside it in quarantine only.
+		s.log.Error("a line was refused for good; the table quarantine has it with the reason", "sink", r.Sink, "table", r.Event.Table, "uid", r.Event.UID.String())
 		if r.Event.Table != vigil.TableSystem && r.Event.Table != vigil.TableQuarantine { // or it would never end
 			tell += int64(max(r.Count, 1))
 		}

@@ -153,6 +153,9 @@ func TestSinks(t *testing.T) {
 	if strings.Contains(p.out.String(), "hunter2") {
 		t.Error("the log has a secret")
 	}
+	if out := p.out.String(); strings.Contains(out, "test: so") || !strings.Contains(out, "a line was refused for good") {
+		t.Errorf("the log has what a server said of a document, or not that it refused one:\n%s", out)
+	}
 }
 
 // TestSinksRefused expects what cannot be opened to end the start, named.
