@@ -171,8 +171,9 @@ func TestFollow(t *testing.T) {
 	f.stop()
 	f.write(3)
 	f.rename(".old")
+	time.Sleep(20 * time.Millisecond) // the times of files may be in steps of the scheduler's
 	f.write(5)
-	time.Sleep(2 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond)
 	f.rename(".2")
 	f.write(7)
 	f.start() // rotated twice while nobody followed
