@@ -172,7 +172,7 @@ func (s *sending) post(ctx context.Context, name, path string, body []byte) erro
 	for i, pause := 1, 200*time.Millisecond; ; i, pause = i+1, 2*pause {
 		res, answer, err := s.once(ctx, path, key, body)
 		switch {
-		case err == nil && res.StatusCode != http.StatusServiceUnavailable && res.StatusCode != http.StatusTooManyRequests:
+		case err == nil && !forNow(res.StatusCode):
 			return s.count(name, res.StatusCode, answer)
 		case err == nil && i == attempts:
 			return fmt.Errorf("the server takes nothing now: %s", strings.Join(issuesOf(answer, s.version), "; "))
@@ -185,6 +185,16 @@ func (s *sending) post(ctx context.Context, name, path string, body []byte) erro
 			return ctx.Err()
 		}
 	}
+}
+
+// forNow reports whether an answer is of a server, or of a proxy before it, that
+// takes nothing now and may later.
+func forNow(status int) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusInsufficientStorage:
+		return true
+	}
+	return false
 }
 
 // once sends a request and reads the answer.
