@@ -228,6 +228,7 @@ func (r *Recorder) event(d Doing) *vigil.Event {
 	for _, s := range []*string{&d.Who, &d.Role, &d.Table, &d.Query, &d.Message} {
 		*s = strings.ReplaceAll(*s, "\x00", "\uFFFD") // clients' words; jsonb holds no NUL
 	}
+	d.Query = withoutSecrets(d.Query)
 	type agent struct {
 		Who  string `json:"who"`
 		Type string `json:"type"`
