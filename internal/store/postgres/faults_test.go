@@ -117,6 +117,34 @@ func TestBrokenCommits(t *testing.T) {
 	storetest.CheckRoot(t, direct)
 }
 
+// TestLateCommit has the server read a commit only after its connection broke and
+// the store asked what became of it: it is stored once all the same.
+func TestLateCommit(t *testing.T) {
+	t.Parallel()
+	_, url := open(t)
+	p, through := newProxy(t, url)
+	s := connect(t, through)
+	conn := dial(t, url)
+	rows := func() string { return value(t, conn, "select count(*)::text from api.events") }
+	for n := range 2 { // so that the next goes in one trip, with statements that are known
+		write(t, s, numbered(vigil.TableEvents, n, 1))
+	}
+	released := false
+	p.mu.Lock()
+	p.late = &lateCommit{armed: true, release: func() {
+		until(t, func() bool { return rows() == "3" })
+		released = true
+	}}
+	p.mu.Unlock()
+	write(t, s, numbered(vigil.TableEvents, 2, 1))
+	if !released {
+		t.Fatal("no commit came late")
+	}
+	wantRows(t, s, conn, 3)
+	write(t, s, numbered(vigil.TableEvents, 3, 1))
+	wantRows(t, s, conn, 4)
+}
+
 // long says whether the long tests are to be run, as make faults does.
 func long() bool { return os.Getenv("FAULTS") == "long" }
 

@@ -2,11 +2,13 @@ package postgres_test
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // proxy stands between a store and its server, and cuts the connection on which
@@ -20,6 +22,51 @@ type proxy struct {
 	cuts  int
 	shut  bool // no connection is let through
 	open  map[net.Conn]bool
+	late  *lateCommit
+}
+
+// lateCommit has what is sent next on the connection that writes reach the server
+// after the client was cut off, and before the first message that follows a
+// rollback on another one.
+type lateCommit struct {
+	armed   bool
+	server  net.Conn
+	held    []byte
+	release func() // called when the server has it all
+}
+
+// hold takes a message of the connection that writes, with what follows it, and
+// reports whether it is the one that is to be late.
+func (p *proxy) hold(buf []byte, client, server net.Conn) bool {
+	p.mu.Lock()
+	l := p.late
+	if l == nil || !l.armed {
+		p.mu.Unlock()
+		return false
+	}
+	l.armed = false
+	p.mu.Unlock()
+	_ = client.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	rest, _ := io.ReadAll(client) // it waits for the answer, then
+	p.mu.Lock()
+	l.held, l.server = append(bytes.Clone(buf), rest...), server
+	p.mu.Unlock()
+	_ = client.Close()
+	return true
+}
+
+// goOn lets the server have what was held.
+func (p *proxy) goOn() {
+	p.mu.Lock()
+	l := p.late
+	p.late = nil
+	p.mu.Unlock()
+	if l == nil || l.server == nil {
+		return
+	}
+	_, _ = l.server.Write(l.held)
+	l.release()
+	_ = l.server.Close()
 }
 
 // newProxy returns a proxy and the address of the database through it.
@@ -119,8 +166,13 @@ func (p *proxy) serve(client net.Conn) {
 	var once sync.Once
 	end := func() { once.Do(func() { _ = client.Close(); _ = server.Close() }) }
 	forward := func(to, from net.Conn, reply bool) {
-		defer end()
-		buf := make([]byte, 64<<10)
+		late := false
+		defer func() {
+			if !late {
+				end()
+			}
+		}()
+		buf, rolled := make([]byte, 64<<10), false
 		for {
 			n, err := from.Read(buf)
 			if !reply && bytes.Contains(buf[:n], []byte("for update")) {
@@ -128,6 +180,15 @@ func (p *proxy) serve(client net.Conn) {
 			}
 			if err != nil || writes.Load() && !p.passes(reply) {
 				return
+			}
+			if !reply && writes.Load() {
+				if late = p.hold(buf[:n], from, to); late {
+					return
+				}
+				if rolled {
+					p.goOn()
+				}
+rolled = bytes.Contains(buf[:n], []byte("rollback"))
 			}
 			if _, err := to.Write(buf[:n]); err != nil {
 				return

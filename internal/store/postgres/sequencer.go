@@ -159,8 +159,9 @@ type outcome struct {
 // commit stores a group, which may have been staged, and answers its requests.
 func (s *Store) commit(group []*request, st *stage) {
 	end := time.Now().Add(s.opts.Resolve)
+	var lates []*lostError
 	for ; ; st = nil {
-		outcomes, err := s.attempt(group, st)
+		outcomes, err := s.attempt(group, st, lates)
 		if err == nil {
 			for i, r := range group {
 				r.answer(outcomes[i].receipt, outcomes[i].err)
@@ -180,7 +181,8 @@ func (s *Store) commit(group []*request, st *stage) {
 				}
 				return
 			case time.Now().Before(end):
-				continue // nothing of it happened: once more
+				lates = append(lates, lost)
+				continue // nothing of it happened yet: once more
 			}
 			err = lost.cause
 		}
@@ -212,14 +214,16 @@ func (s *Store) answerAll(group []*request, err error) {
 type lostError struct {
 	cause    error
 	before   int64
+	hashes   []byte // of the leaves, once they are not in the log here any more
 	outcomes []outcome
 }
 
 func (e *lostError) Error() string { return fmt.Sprintf("lose the database in a commit: %v", e.cause) }
 
-// attempt tries to store a group once. With any error but a [*lostError] nothing
-// of it has happened, here or in the database.
-func (s *Store) attempt(group []*request, st *stage) ([]outcome, error) {
+// attempt tries to store a group once, lates being those attempts before it that
+// were not stored when they were asked after. With any error but a [*lostError]
+// nothing of this one has happened, here or in the database.
+func (s *Store) attempt(group []*request, st *stage, lates []*lostError) ([]outcome, error) {
 	if err := s.failed(); err != nil {
 		if st != nil {
 			s.keep(st)
@@ -241,9 +245,17 @@ func (s *Store) attempt(group []*request, st *stage) ([]outcome, error) {
 	if err := s.turn(); err != nil {
 		return nil, err
 	}
-	if err := s.findKeys(ctx, group); err != nil {
+	late, err := s.stored(ctx, lates)
+	if err == nil && late == nil {
+		err = s.findKeys(ctx, group)
+	}
+	switch {
+	case err != nil:
 		s.disconnect()
 		return nil, err
+	case late != nil:
+		s.endTurn(ctx)
+		return late.outcomes, nil
 	}
 	return s.write(ctx, group, false)
 }
@@ -401,6 +413,7 @@ func (s *Store) resolve(lost *lostError, end time.Time) (stored bool, err error)
 				if stored {
 					s.settle(lost.before, 0)
 				} else {
+					lost.hashes = bytes.Clone(s.seq.hashes)
 					s.takeBack(lost.before)
 				}
 				return stored, nil
@@ -426,4 +439,24 @@ func (s *Store) holds(row *treeRow, before int64) (bool, error) {
 	}
 	got, err := readHashes(s.ctx, s.seq.conn, before, s.seq.Next)
 	return bytes.Equal(got, want), err
+}
+
+// stored returns the attempt that the log has by now, nil if it has none. A server
+// may read what was sent on a connection after that broke, and after the database
+// was asked: whoever writes next takes the place of an attempt, or finds it here.
+func (s *Store) stored(ctx context.Context, lates []*lostError) (*lostError, error) {
+	for _, l := range lates {
+		end := l.before + int64(len(l.hashes)/ledger.HashSize)
+		if end > s.seq.Next {
+			continue
+		}
+		got, err := readHashes(ctx, s.seq.conn, l.before, end)
+		if err != nil {
+			return nil, fmt.Errorf("find what a broken connection stored: %w", err)
+		}
+		if bytes.Equal(got, l.hashes) {
+			return l, nil
+		}
+	}
+	return nil, nil
 }
