@@ -61,7 +61,14 @@ func (o *output) String() string {
 
 // newProcess chooses ports for a server over dir.
 func newProcess(t testing.TB, dir string) *process {
-	return &process{t: t, dir: dir, addr: freeAddr(t), admin: freeAddr(t)}
+	p := &process{t: t, dir: dir, addr: freeAddr(t), admin: freeAddr(t)}
+	t.Cleanup(func() {
+		if t.Failed() && p.out != nil {
+			out := p.out.String()
+			t.Logf("the server said last:\n%s", out[max(0, len(out)-4096):])
+		}
+	})
+	return p
 }
 
 func freeAddr(t testing.TB) string {
