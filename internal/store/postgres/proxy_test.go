@@ -188,7 +188,7 @@ func (p *proxy) serve(client net.Conn) {
 				if rolled {
 					p.goOn()
 				}
-rolled = bytes.Contains(buf[:n], []byte("rollback"))
+				rolled = bytes.Contains(buf[:n], []byte("rollback"))
 			}
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
