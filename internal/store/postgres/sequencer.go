@@ -408,7 +408,7 @@ func (s *Store) resolve(lost *lostError, end time.Time) (stored bool, err error)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		row, err := s.lock()
 		if err == nil {
-			if stored, err = s.holds(row, lost.before); err == nil {
+			if stored, err = s.holds(s.ctx, row.size, lost.before, s.seq.hashes); err == nil {
 				s.endTurn(s.ctx)
 				if stored {
 					s.settle(lost.before, 0)
@@ -431,14 +431,15 @@ func (s *Store) resolve(lost *lostError, end time.Time) (stored bool, err error)
 	}
 }
 
-// holds reports whether the database has the leaves of the group here.
-func (s *Store) holds(row *treeRow, before int64) (bool, error) {
-	want := s.seq.hashes
-	if row.size < before+int64(len(want)/ledger.HashSize) {
+// holds reports whether a log of that size in the database has leaves with these
+// hashes from before on.
+func (s *Store) holds(ctx context.Context, size, before int64, hashes []byte) (bool, error) {
+	end := before + int64(len(hashes)/ledger.HashSize)
+	if end > size {
 		return false, nil
 	}
-	got, err := readHashes(s.ctx, s.seq.conn, before, s.seq.Next)
-	return bytes.Equal(got, want), err
+	got, err := readHashes(ctx, s.seq.conn, before, end)
+	return bytes.Equal(got, hashes), err
 }
 
 // stored returns the attempt that the log has by now, nil if it has none. A server
@@ -446,15 +447,11 @@ func (s *Store) holds(row *treeRow, before int64) (bool, error) {
 // was asked: whoever writes next takes the place of an attempt, or finds it here.
 func (s *Store) stored(ctx context.Context, lates []*lostError) (*lostError, error) {
 	for _, l := range lates {
-		end := l.before + int64(len(l.hashes)/ledger.HashSize)
-		if end > s.seq.Next {
-			continue
-		}
-		got, err := readHashes(ctx, s.seq.conn, l.before, end)
+		there, err := s.holds(ctx, s.seq.Next, l.before, l.hashes)
 		if err != nil {
 			return nil, fmt.Errorf("find what a broken connection stored: %w", err)
 		}
-		if bytes.Equal(got, l.hashes) {
+		if there {
 			return l, nil
 		}
 	}
