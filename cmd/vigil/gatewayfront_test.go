@@ -17,6 +17,17 @@ import (
 	"vigil/internal/config"
 )
 
+// startSpeaking starts s with HTTP/1, or with HTTP/2 without TLS, and returns a client
+// that speaks the same.
+func startSpeaking(s *httptest.Server, two bool) *http.Client {
+	p := new(http.Protocols)
+	p.SetHTTP1(!two)
+	p.SetUnencryptedHTTP2(two)
+	s.Config.Protocols = p
+	s.Start()
+	return &http.Client{Transport: &http.Transport{Protocols: p}}
+}
+
 // TestStalledReaders has clients that stop reading, by HTTP/1 and HTTP/2: the
 // handler is not held for ever. Who reads a quiet answer to its end gets it.
 func TestStalledReaders(t *testing.T) {
@@ -38,12 +49,7 @@ func TestStalledReaders(t *testing.T) {
 			}
 			ended <- err
 		}), stall))
-		p := new(http.Protocols)
-		p.SetHTTP1(!two)
-		p.SetUnencryptedHTTP2(two)
-		s.Config.Protocols = p
-		s.Start()
-		client := &http.Client{Transport: &http.Transport{Protocols: p}}
+		client := startSpeaking(s, two)
 		resp, err := client.Get(s.URL + "/endless")
 		if err != nil {
 			t.Fatal(err)
@@ -127,12 +133,7 @@ func TestSlowTakers(t *testing.T) {
 				}
 				fmt.Fprint(w, n)
 			}), stall))
-			p := new(http.Protocols)
-			p.SetHTTP1(!two)
-			p.SetUnencryptedHTTP2(two)
-			s.Config.Protocols = p
-			s.Start()
-			client := &http.Client{Transport: &http.Transport{Protocols: p}}
+			client := startSpeaking(s, two)
 			resp, err := client.Post(s.URL, "", strings.NewReader(strings.Repeat("x", 1<<20)))
 			if err != nil {
 				t.Fatal(err)
